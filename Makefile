@@ -1,0 +1,66 @@
+# Daily work. ./dev does the set-up and needs no make; these targets call it where they need that.
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint lint-python lint-c format aarch64 asan fuzz bench check clean
+
+PYTHON := .venv/bin/python
+ARGS ?=
+# Seconds for each fuzz harness.
+FUZZ_SECONDS ?= 30
+
+STRICT := -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror
+CROSS ?= aarch64-linux-gnu-gcc
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1
+C_SOURCES := $(wildcard csrc/*.c)
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## system packages, .venv, pyrt built in place (./dev setup)
+	./dev setup
+
+test: ## all tests, or some: make test ARGS='tests/oci -k digest'
+	./dev test $(ARGS)
+
+lint: lint-python lint-c ## ruff, mypy --strict, gcc with every warning an error
+
+lint-python: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+lint-c:
+	@set -e; for source in $(C_SOURCES); do echo "gcc -Werror $$source"; gcc $(STRICT) -c -o /dev/null $$source; done
+
+format: setup ## ruff format, and what ruff can mend
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+aarch64: setup ## all the C for the other architecture, with Debian's cross compiler
+	@set -e; for source in $(C_SOURCES); do echo "$(CROSS) $$source"; $(CROSS) $(STRICT) -c -o /dev/null $$source; done
+	$(PYTHON) csrc/build_static.py --cc $(CROSS) --into build/aarch64
+
+asan: setup ## the tests of the C code with the address and undefined-behaviour sanitizers
+	$(PYTHON) -m pip install -qq --disable-pip-version-check 'setuptools>=77'
+	rm -rf build/asan && mkdir -p build/asan
+	CFLAGS="$(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" $(PYTHON) setup.py -q build --build-lib build/asan --build-temp build/asan-objects
+	cp -r tests pyproject.toml build/asan
+	cd build/asan && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONSAFEPATH= PYRT_TEST_MUST_WORK=1 ../../$(PYTHON) -m pytest $(or $(ARGS),tests/native)
+
+fuzz: ## each fuzz harness of csrc/fuzz with libFuzzer: make fuzz FUZZ_SECONDS=600
+	./dev setup fuzz
+	$(PYTHON) csrc/fuzz/build.py --libfuzzer --cc clang --into build/fuzz
+	@set -e; for harness in $$(cd csrc/fuzz && ls fuzz_*.c | sed 's/[.]c$$//'); do \
+	  printf '%s for $(FUZZ_SECONDS) s: ' $$harness; mkdir -p build/fuzz/found/$$harness; \
+	  build/fuzz/$$harness -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/found/$$harness $$(ls -d csrc/fuzz/corpus/$${harness#fuzz_} 2>/dev/null) \
+	    >build/fuzz/$$harness.log 2>&1 || { tail -50 build/fuzz/$$harness.log; exit 1; }; \
+	  sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$$harness.log; \
+	done
+
+bench: ## the benchmarks, with their peers installed: make bench ARGS='-k start'
+	./dev bench $(ARGS)
+
+check: lint aarch64 test ## what has to pass before a commit
+
+clean: ## what was built
+	rm -rf build dist csrc/build *.egg-info pyrt/_native/bin pyrt/_native/*.so .venv/installed-*
