@@ -1,0 +1,87 @@
+"""pyrt: any OCI image as a Python object and as a command.
+
+    >>> import pyrt
+    >>> pyrt.run("busybox", ["sh", "-c", "echo $$"]).stdout
+    b'1\\n'
+
+What is exported here is loaded when it is first used, so that ``import pyrt`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from pyrt._version import VERSION as __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrt.errors import (
+        AccessDenied,
+        CommandFailed,
+        CommandNotExecutable,
+        CommandNotFound,
+        ContainerError,
+        ContainerNotFound,
+        ContainerRunning,
+        ContainerTimeout,
+        DigestMismatch,
+        ImageError,
+        ImageNotFound,
+        InvalidManifest,
+        InvalidReference,
+        LayerError,
+        NameInUse,
+        NoSpace,
+        NotARegistry,
+        PlatformNotFound,
+        PrivilegeError,
+        PyrtError,
+        RateLimited,
+        RegistryError,
+        RegistryUnreachable,
+        SizeMismatch,
+        StartError,
+        StoreError,
+        Unsupported,
+        UsageError,
+    )
+    from pyrt.oci.image import Image
+    from pyrt.request import CompletedRun, Device, Mount, Ulimit
+    from pyrt.container_run import DEVNULL, INHERIT, PIPE, STDOUT, run
+    from pyrt.image_pull import pull
+
+_HOMES = {
+    "pyrt.container_run": ("DEVNULL", "INHERIT", "PIPE", "STDOUT", "run"),
+    "pyrt.image_pull": ("pull",),
+    "pyrt.request": ("CompletedRun", "Device", "Mount", "Ulimit"),
+    "pyrt.oci.image": ("Image",),
+    "pyrt.errors": (
+        "AccessDenied", "CommandFailed", "CommandNotExecutable", "CommandNotFound", "ContainerError", "ContainerNotFound",
+        "ContainerRunning", "ContainerTimeout", "DigestMismatch", "ImageError", "ImageNotFound", "InvalidManifest",
+        "InvalidReference", "LayerError", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError",
+        "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError",
+        "Unsupported", "UsageError",
+    ),
+}  # fmt: skip
+
+__all__ = [
+    "DEVNULL", "INHERIT", "PIPE", "STDOUT", "AccessDenied", "CommandFailed", "CommandNotExecutable", "CommandNotFound",
+    "CompletedRun", "ContainerError", "ContainerNotFound", "ContainerRunning", "ContainerTimeout", "Device",
+    "DigestMismatch", "Image", "ImageError", "ImageNotFound", "InvalidManifest", "InvalidReference", "LayerError", "Mount",
+    "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError", "PyrtError", "RateLimited",
+    "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError", "Ulimit", "Unsupported",
+    "UsageError", "__version__", "pull", "run",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            value = getattr(import_module(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'pyrt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

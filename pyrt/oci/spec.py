@@ -1,0 +1,162 @@
+"""A container as the OCI runtime specification describes it (config.json, runtime-spec 1.2), as far as pyrt carries it out.
+
+Pure values. ``Spec.to_json()`` is the document that ``pyrt run --dry-run`` prints and ``pyrt inspect`` keeps; field names
+there are the specification's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
+
+OCI_VERSION = "1.2.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecMount:
+    """config.md, Mounts. ``options`` are mount(8)'s words: ro, nosuid, rbind, rprivate, size=64m ..."""
+
+    destination: str
+    type: str
+    source: str
+    options: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        return {"destination": self.destination, "type": self.type, "source": self.source, "options": [*self.options]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecDevice:
+    """config-linux.md, Devices. ``type`` is c, b or p; ``mode`` the permission bits."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int
+    uid: int = 0
+    gid: int = 0
+
+    def to_json(self) -> Json:
+        return {
+            "path": self.path,
+            "type": self.type,
+            "major": self.major,
+            "minor": self.minor,
+            "fileMode": self.mode,
+            "uid": self.uid,
+            "gid": self.gid,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecRlimit:
+    """config.md, POSIX process, rlimits. ``type`` is RLIMIT_NOFILE and so on; values as getrlimit(2)'s."""
+
+    type: str
+    soft: int
+    hard: int
+
+    def to_json(self) -> Json:
+        return {"type": self.type, "soft": self.soft, "hard": self.hard}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecUser:
+    """config.md, User: numbers of the container's user namespace."""
+
+    uid: int
+    gid: int
+    additional_gids: tuple[int, ...] = ()
+    umask: int = 0o022
+
+    def to_json(self) -> Json:
+        return {"uid": self.uid, "gid": self.gid, "umask": self.umask, "additionalGids": [*self.additional_gids]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecCapabilities:
+    """config.md, Linux process, capabilities. Inheritable and ambient are always empty (CVE-2022-29162)."""
+
+    bounding: tuple[str, ...]
+    permitted: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        permitted = [*self.permitted]
+        return {
+            "bounding": [*self.bounding],
+            "effective": permitted,
+            "permitted": permitted,
+            "inheritable": [],
+            "ambient": [],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecProcess:
+    """config.md, Process."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    user: SpecUser
+    capabilities: SpecCapabilities
+    rlimits: tuple[SpecRlimit, ...] = ()
+    terminal: bool = False
+    no_new_privileges: bool = False
+
+    def to_json(self) -> Json:
+        return {
+            "terminal": self.terminal,
+            "user": self.user.to_json(),
+            "args": [*self.args],
+            "env": [*self.env],
+            "cwd": self.cwd,
+            "capabilities": self.capabilities.to_json(),
+            "rlimits": [limit.to_json() for limit in self.rlimits],
+            "noNewPrivileges": self.no_new_privileges,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One container. ``root_path`` is the directory that the bundle's root stands for, as the record keeps it."""
+
+    root_path: str
+    root_readonly: bool
+    hostname: str
+    domainname: str = ""
+    process: SpecProcess
+    mounts: tuple[SpecMount, ...]
+    namespaces: tuple[str, ...]  # of pid, network, mount, ipc, uts, cgroup, user
+    devices: tuple[SpecDevice, ...] = ()
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    sysctl: tuple[tuple[str, str], ...] = ()
+    rootfs_propagation: str = "private"
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> Json:
+        """The whole document, ready for json.dump."""
+        return {
+            "ociVersion": OCI_VERSION,
+            "process": self.process.to_json(),
+            "root": {"path": self.root_path, "readonly": self.root_readonly},
+            "hostname": self.hostname,
+            **({"domainname": self.domainname} if self.domainname else {}),
+            "mounts": [mount.to_json() for mount in self.mounts],
+            "annotations": dict(self.annotations),
+            "linux": {
+                "namespaces": [{"type": name} for name in self.namespaces],
+                "devices": [device.to_json() for device in self.devices],
+                "maskedPaths": [*self.masked_paths],
+                "readonlyPaths": [*self.readonly_paths],
+                "sysctl": dict(self.sysctl),
+                "rootfsPropagation": self.rootfs_propagation,
+            },
+        }
