@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "extract.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "layer_step.h"
+#include "removal.h"
+
+int pyrt_writer_fail(const struct pyrt_writer *writer, int step, int err, struct pyrt_error *error) {
+    const struct pyrt_entry *entry = writer->entry;
+
+    return pyrt_fail(error, step, err, entry ? entry->index : -1, entry ? entry->name : "",
+                     entry ? entry->name_size : 0);
+}
+
+int pyrt_writer_init(struct pyrt_writer *writer, int root, bool by_walk, struct pyrt_error *error) {
+    int failed;
+
+    writer->root = root;
+    writer->file = -1;
+    failed = pyrt_policy_init(&writer->policy, root);
+    if (failed < 0)
+        return pyrt_fail(error, PYRT_LAYER_ROOT, -failed, -1, "", 0);
+    pyrt_directories_init(&writer->directories, root, &writer->policy, by_walk);
+    return 0;
+}
+
+void pyrt_writer_free(struct pyrt_writer *writer) {
+    pyrt_close(&writer->file);
+    pyrt_directories_forget(&writer->directories);
+    pyrt_deferred_free(&writer->deferred);
+}
+
+int pyrt_writer_parent(struct pyrt_writer *writer, struct pyrt_error *error) {
+    int parent = pyrt_directories_find(&writer->directories, writer->name.text, writer->name.parent, true);
+
+    return parent < 0 ? pyrt_writer_fail(writer, PYRT_LAYER_PARENT, -parent, error) : parent;
+}
+
+static void directory_gone(void *self, dev_t device, ino_t inode) {
+    struct pyrt_writer *writer = self;
+
+    pyrt_undefer(&writer->deferred, device, inode);
+}
+
+int pyrt_writer_replace(struct pyrt_writer *writer, int parent, struct pyrt_error *error) {
+    struct pyrt_removal removal = {.gone = directory_gone, .self = writer};
+    struct stat status;
+    int failed;
+
+    if (fstatat(parent, pyrt_writer_base(writer), &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_REPLACE, errno, error);
+    failed = pyrt_remove(parent, pyrt_writer_base(writer), &removal);
+    if (failed < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_REPLACE, -failed, error);
+    if (!S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode))
+        return parent;
+    pyrt_directories_forget(&writer->directories);
+    return pyrt_writer_parent(writer, error);
+}
+
+/* ".", "./" and "/" are the layer's root: it has attributes, and it stays the directory that it is. */
+static int write_root(struct pyrt_writer *writer, struct pyrt_error *error) {
+    struct stat status;
+
+    if (writer->entry->kind != PYRT_DIRECTORY)
+        return pyrt_writer_fail(writer, PYRT_LAYER_ROOT, ENOTDIR, error);
+    if (fstat(writer->root, &status) < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_ROOT, errno, error);
+    if (pyrt_defer(&writer->deferred, status.st_dev, status.st_ino, "", 0, writer->entry) < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_MEMORY, ENOMEM, error);
+    return 0;
+}
+
+static int write_kind(struct pyrt_writer *writer, struct pyrt_error *error) {
+    switch (writer->entry->kind) {
+    case PYRT_REGULAR:
+        return pyrt_open_regular(writer, error);
+    case PYRT_HARDLINK:
+        return pyrt_write_hardlink(writer, error);
+    case PYRT_SYMLINK:
+        return pyrt_write_symlink(writer, error);
+    case PYRT_DIRECTORY:
+        return pyrt_write_directory(writer, error);
+    case PYRT_CHARACTER:
+    case PYRT_BLOCK:
+    case PYRT_FIFO:
+        return pyrt_write_node(writer, error);
+    }
+    return pyrt_writer_fail(writer, PYRT_LAYER_MKNOD, EINVAL, error);
+}
+
+static int write_entry(struct pyrt_writer *writer, struct pyrt_error *error) {
+    enum pyrt_whiteout whiteout = pyrt_whiteout_of(&writer->name);
+
+    if (writer->name.size == 0)
+        return write_root(writer, error);
+    if (whiteout != PYRT_NO_WHITEOUT && whiteout != PYRT_AUFS && writer->entry->kind == PYRT_DIRECTORY)
+        whiteout = PYRT_BAD_WHITEOUT;
+    switch (whiteout) {
+    case PYRT_NO_WHITEOUT:
+        return write_kind(writer, error);
+    case PYRT_HIDES:
+        return pyrt_write_whiteout(writer, error);
+    case PYRT_OPAQUE:
+        return pyrt_write_opaque(writer, error);
+    case PYRT_AUFS:
+        return 0;
+    case PYRT_BAD_WHITEOUT:
+        break;
+    }
+    return pyrt_writer_fail(writer, PYRT_LAYER_NAME, EINVAL, error);
+}
+
+static bool within_limits(struct pyrt_writer *writer) {
+    if (writer->entries == writer->max_entries || writer->entry->size > writer->max_bytes - writer->bytes)
+        return false;
+    writer->entries++;
+    writer->bytes += writer->entry->size;
+    return true;
+}
+
+static int start_entry(void *self, const struct pyrt_entry *entry, struct pyrt_error *error) {
+    struct pyrt_writer *writer = self;
+    int failed;
+
+    writer->entry = entry;
+    if (!within_limits(writer))
+        return pyrt_writer_fail(writer, PYRT_LAYER_LIMIT, EFBIG, error);
+    failed = pyrt_name_set(&writer->name, entry->name, entry->name_size);
+    if (failed < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_NAME, -failed, error);
+    return write_entry(writer, error);
+}
+
+struct pyrt_sink pyrt_writer_sink(struct pyrt_writer *writer) {
+    return (struct pyrt_sink){
+        .self = writer, .entry = start_entry, .data = pyrt_write_data, .end = pyrt_close_regular};
+}
+
+static int set_deferred(struct pyrt_writer *writer, const struct pyrt_deferred *item, struct pyrt_error *error) {
+    int fd = pyrt_directories_find(&writer->directories, item->name, item->size, false);
+    struct stat status;
+    int step;
+
+    if (item->gone || fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+        return 0;
+    if (fd < 0)
+        return pyrt_fail(error, PYRT_LAYER_PARENT, -fd, item->index, item->name, item->size);
+    if (fstat(fd, &status) == 0 && (status.st_ino != item->inode || status.st_dev != item->device))
+        return 0;
+    step = pyrt_set_directory(&writer->policy, fd, &item->attributes);
+    return step ? pyrt_fail(error, step, errno, item->index, item->name, item->size) : 0;
+}
+
+int pyrt_writer_finish(struct pyrt_writer *writer, struct pyrt_error *error) {
+    pyrt_deferred_sort(&writer->deferred);
+    for (size_t i = 0; i < writer->deferred.count; i++)
+        if (set_deferred(writer, &writer->deferred.items[i], error) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,189 @@
+#define _GNU_SOURCE
+#include "launch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clone.h"
+#include "payload.h"
+#include "walk.h"
+
+#define STACK_SIZE (256u << 10)
+#define SIGNAL_SET_SIZE 8 /* the kernel's sigset_t, _NSIG / 8 */
+#define LAST_SIGNAL 64
+#define FIRST_FREE_FD (PYRT_STAGE2_FD + 1)
+#define SYS_CLOSE_RANGE 436 /* Linux 5.9, the same number on every architecture */
+#define SYS_EXECVEAT_EMPTY AT_EMPTY_PATH
+
+int pyrt_sealed_memfd(const char *name, const void *bytes, uint64_t size) {
+    pyrt_fd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    for (uint64_t done = 0; done < size;) {
+        ssize_t more = write(fd, (const char *)bytes + done, size - done);
+        if (more < 0)
+            return -1;
+        done += (uint64_t)more;
+    }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -1;
+    return pyrt_take(&fd);
+}
+
+/* Dispositions and mask as a new process expects them: CPython ignores SIGPIPE and SIGXFSZ, and ignored signals survive an
+ * exec. The raw call, because libc refuses its own two signals. */
+static void reset_signals(void) {
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } standard;
+    memset(&standard, 0, sizeof standard);
+    for (int number = 1; number <= LAST_SIGNAL; number++)
+        syscall(SYS_rt_sigaction, number, &standard, NULL, SIGNAL_SET_SIZE);
+    uint64_t none = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, SIGNAL_SET_SIZE);
+}
+
+/* close_range(2) by hand, before Linux 5.9: what /proc/self/fd lists. It has to be opened before the root is left. */
+static void close_listed(int list) {
+    char entries[2048];
+    long size;
+    while ((size = syscall(SYS_getdents64, list, entries, sizeof entries)) > 0)
+        for (long position = 0; position < size;) {
+            struct dirent64 *entry = (struct dirent64 *)(void *)(entries + position);
+            int fd = 0;
+            const char *digit = entry->d_name;
+            while (*digit >= '0' && *digit <= '9')
+                fd = fd * 10 + (*digit++ - '0');
+            if (digit != entry->d_name && fd >= FIRST_FREE_FD && fd != list)
+                fcntl(fd, F_SETFD, FD_CLOEXEC);
+            position += entry->d_reclen;
+        }
+}
+
+struct child {
+    struct pyrt_walk walk;
+    int status; /* the write end */
+};
+
+/* Puts the fds in their places: 0, 1, 2, then payload, status and stage2. All are first moved out of the way. */
+static int arrange_fds(struct child *child) {
+    const struct pyrt_launch *launch = child->walk.launch;
+    int wanted[FIRST_FREE_FD] = {launch->stdio[0], launch->stdio[1], launch->stdio[2],
+                                 launch->payload,  child->status,    launch->stage2};
+    if (child->walk.terminal >= 0)
+        wanted[0] = wanted[1] = wanted[2] = child->walk.terminal;
+    for (int i = 0; i < FIRST_FREE_FD; i++)
+        if ((wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD)) < 0)
+            return -1;
+    for (int i = 0; i < FIRST_FREE_FD; i++)
+        if (dup3(wanted[i], i, i == PYRT_STAGE2_FD ? O_CLOEXEC : 0) < 0)
+            return -1;
+    return 0;
+}
+
+static int run_child(void *argument) {
+    struct child *child = argument;
+    const struct pyrt_launch *launch = child->walk.launch;
+    int list = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (pyrt_walk_operations(&child->walk) < 0)
+        return 1;
+    child->walk.index = -1;
+    if (arrange_fds(child) < 0) {
+        pyrt_walk_fail(&child->walk, PYRT_AT_FDS, "");
+        return 1;
+    }
+    if (syscall(SYS_CLOSE_RANGE, FIRST_FREE_FD, ~0u, 0) < 0)
+        close_listed(list);
+    reset_signals();
+    syscall(SYS_execveat, PYRT_STAGE2_FD, "", launch->argv, launch->envp, AT_EMPTY_PATH);
+    pyrt_walk_fail(&child->walk, PYRT_AT_STAGE2, "");
+    return 1;
+}
+
+static int receive_fd(int socket) {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    char byte;
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    if (recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 || message.msg_controllen < CMSG_LEN(sizeof(int)))
+        return -1;
+    int fd;
+    memcpy(&fd, CMSG_DATA(&control.header), sizeof fd);
+    return fd;
+}
+
+static void reap(int pid) {
+    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
+    }
+}
+
+/* One record from stage2, or the end of file that an exec leaves. Returns 0 when the program has been executed. */
+static int read_status(int status, struct pyrt_error *error) {
+    struct pyrt_error record;
+    ssize_t size;
+    do
+        size = read(status, &record, sizeof record);
+    while (size < 0 && errno == EINTR);
+    if (size == 0)
+        return 0;
+    if (size == (ssize_t)sizeof record)
+        *error = record;
+    else
+        pyrt_fail(error, PYRT_AT_STAGE2, size < 0 ? errno : EPROTO, -1, "", 0);
+    return -1;
+}
+
+static int start(const struct pyrt_launch *launch, struct pyrt_started *started, struct pyrt_error *error, void *stack) {
+    int pipe_ends[2], console_ends[2];
+    if (pipe2(pipe_ends, O_CLOEXEC) < 0)
+        return pyrt_fail(error, PYRT_AT_PREPARE, errno, -1, "pipe", 4);
+    pyrt_fd status = pipe_ends[0], status_write = pipe_ends[1];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console_ends) < 0)
+        return pyrt_fail(error, PYRT_AT_PREPARE, errno, -1, "socketpair", 10);
+    pyrt_fd console = console_ends[0], console_write = console_ends[1];
+    struct child child = {{launch, error, -1, -1, console_write, -1, -1}, status_write};
+    int pidfd = -1;
+    long pid = pyrt_clone(launch->namespaces, launch->cgroup, run_child, &child, stack, STACK_SIZE, &pidfd);
+    if (pid < 0)
+        return pyrt_fail(error, PYRT_AT_CLONE, errno, -1, "", 0);
+    pyrt_close(&status_write);
+    if (error->step != 0 || read_status(status, error) < 0) {
+        pyrt_close(&pidfd);
+        reap((int)pid);
+        return -1;
+    }
+    started->pid = (int)pid;
+    started->pidfd = pidfd;
+    started->master = child.walk.terminal >= 0 ? receive_fd(console) : -1;
+    return 0;
+}
+
+int pyrt_launch(const struct pyrt_launch *launch, struct pyrt_started *started, struct pyrt_error *error) {
+    memset(error, 0, sizeof *error);
+    void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED)
+        return pyrt_fail(error, PYRT_AT_PREPARE, errno, -1, "stack", 5);
+    /* No handler of the caller may run in the child, which shares its memory. The raw call blocks libc's signals too. */
+    uint64_t all = ~(uint64_t)0, before = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_SIZE);
+    int result = start(launch, started, error, stack);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, SIGNAL_SET_SIZE);
+    munmap(stack, STACK_SIZE);
+    return result;
+}

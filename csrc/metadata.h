@@ -1,0 +1,37 @@
+/* Owner, mode, times and extended attributes, always by fd or with AT_SYMLINK_NOFOLLOW. */
+#ifndef PYRT_METADATA_H
+#define PYRT_METADATA_H
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "entry.h"
+
+/* What is known about the files that this thread makes, so that system calls that change nothing can be left out. */
+struct pyrt_policy {
+    bool chown;         /* owners are set at all */
+    bool umask_is_zero; /* open and mkdir give the mode that they are asked for */
+    bool owner_is_known; /* a new file belongs to uid and gid below, and no default ACL changes its mode */
+    uid_t uid;
+    gid_t gid;
+    const char *opaque; /* the xattr that makes a directory opaque: overlay's trusted or user form */
+};
+
+/* Looks at the layer's root once. 0 or a negative errno. */
+int pyrt_policy_init(struct pyrt_policy *policy, int root);
+
+bool pyrt_owner_differs(const struct pyrt_policy *policy, const struct pyrt_attributes *attributes);
+
+/* Each returns 0, or the step (enum pyrt_layer_step) that failed, with errno. `as_created` is the mode that the file
+   was created with. */
+int pyrt_set_file(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes,
+                  uint32_t as_created);
+int pyrt_set_directory(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes);
+/* For what cannot be opened: symbolic links (which have no mode), FIFOs and devices. */
+int pyrt_set_node(const struct pyrt_policy *policy, int parent, const char *name,
+                  const struct pyrt_attributes *attributes, bool has_mode);
+/* What mkdir asked for, where the umask may have taken bits away. 0 or the step. */
+int pyrt_set_made_mode(const struct pyrt_policy *policy, int parent, const char *name, uint32_t mode);
+/* 0755 0:0, for directories that no entry has named. */
+int pyrt_set_implied(const struct pyrt_policy *policy, int parent, const char *name);
+
+#endif

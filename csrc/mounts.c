@@ -1,0 +1,310 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "resolve.h"
+#include "walk.h"
+
+/* Numbers and structures of linux/mount.h that older headers lack; the system call numbers are those of every
+ * architecture. */
+#define SYS_OPEN_TREE 428
+#define SYS_MOVE_MOUNT 429
+#define SYS_MOUNT_SETATTR 442
+#define TREE_CLONE 1u
+#define TREE_CLOEXEC O_CLOEXEC
+#define TREE_RECURSIVE 0x8000u
+#define MOVE_FROM_EMPTY 0x4u
+#define MOVE_TO_EMPTY 0x40u
+#define ATTR_RDONLY 0x1u
+#define ATTR_NOSUID 0x2u
+#define ATTR_NODEV 0x4u
+#define ATTR_NOEXEC 0x8u
+
+struct mount_attributes {
+    uint64_t set, clear, propagation, userns;
+};
+
+#define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
+#define OPTIONS_SIZE 4096 /* mount(2) takes a page of options */
+
+/* Appends text to a bounded string; returns the new length, or SIZE_MAX once it does not fit. */
+static size_t append(char *options, size_t length, const char *text) {
+    size_t more = strlen(text);
+    if (length == SIZE_MAX || length + more + 1 > OPTIONS_SIZE)
+        return SIZE_MAX;
+    memcpy(options + length, text, more + 1);
+    return length + more;
+}
+
+static int open_directory(const char *path) {
+    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Appends key and the /proc/self/fd name of the directory: no path of the host is in the options, so none has to be
+ * escaped, none shows in the container's mountinfo, and 200 layers fit. The fds end with the exec. */
+static size_t append_directory(char *options, size_t length, const char *key, const char *path) {
+    int fd = open_directory(path);
+    if (fd < 0)
+        return SIZE_MAX;
+    return append(options, append(options, length, key), pyrt_fd_path(fd).text);
+}
+
+static int overlay(struct pyrt_walk *walk, const struct pyrt_op *op, const char *on, char *options, size_t length,
+                   const char *upper, const char *work) {
+    if (upper) {
+        length = append_directory(options, length, ",upperdir=", upper);
+        if (length == SIZE_MAX)
+            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, upper);
+        length = append_directory(options, length, ",workdir=", work);
+        if (length == SIZE_MAX)
+            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, work);
+        if (op->flags & PYRT_VOLATILE)
+            length = append(options, length, ",volatile");
+    }
+    if (op->flags & PYRT_USERXATTR)
+        length = append(options, length, ",userxattr");
+    if (length == SIZE_MAX) {
+        errno = E2BIG;
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "options");
+    }
+    if (mount("overlay", on, "overlay", 0, options) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "overlay");
+    return 0;
+}
+
+static int open_new_root(struct pyrt_walk *walk) {
+    walk->root = open_directory(walk->launch->newroot);
+    return walk->root < 0 ? pyrt_walk_fail(walk, PYRT_AT_ROOT, walk->launch->newroot) : 0;
+}
+
+int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    char options[OPTIONS_SIZE];
+    size_t length = 0;
+    for (const char *lower = op->source; *lower; lower += strlen(lower) + 1) {
+        errno = E2BIG; /* stays unless an open fails */
+        length = append_directory(options, length, length ? ":" : "lowerdir=", lower);
+        if (length == SIZE_MAX)
+            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, lower);
+    }
+    if (overlay(walk, op, walk->launch->newroot, options, length, op->target, op->data) < 0)
+        return -1;
+    return open_new_root(walk);
+}
+
+static uint64_t attributes_of(uint32_t flags) {
+    return (flags & PYRT_READ_ONLY ? ATTR_RDONLY : 0) | (flags & PYRT_NOSUID ? ATTR_NOSUID : 0) |
+           (flags & PYRT_NODEV ? ATTR_NODEV : 0) | (flags & PYRT_NOEXEC ? ATTR_NOEXEC : 0);
+}
+
+static unsigned long legacy_flags_of(uint32_t flags) {
+    return (flags & PYRT_READ_ONLY ? MS_RDONLY : 0) | (flags & PYRT_NOSUID ? MS_NOSUID : 0) |
+           (flags & PYRT_NODEV ? MS_NODEV : 0) | (flags & PYRT_NOEXEC ? MS_NOEXEC : 0);
+}
+
+/* mount(2) with MS_REMOUNT replaces all flags, and a user namespace may not clear those that are there: keep them. */
+static unsigned long present_flags(int fd) {
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return 0;
+    unsigned long kept = 0, there = (unsigned long)fs.f_flags;
+    static const struct {
+        unsigned long statfs, mount;
+    } table[] = {{1, MS_RDONLY}, {2, MS_NOSUID}, {4, MS_NODEV}, {8, MS_NOEXEC}, {1024, MS_NOATIME},
+                 {2048, MS_NODIRATIME}, {4096, MS_RELATIME}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (there & table[i].statfs)
+            kept |= table[i].mount;
+    return kept;
+}
+
+static bool same_file(int one, int other) {
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Before open_tree (5.2) or mount_setattr (5.12): bind, then change the mount that now covers the target, found by its
+ * path again and recognised by what it shows. Only its top becomes read-only, as with docker on such kernels. */
+static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target) {
+    unsigned long recursive = op->flags & PYRT_RECURSIVE ? MS_REC : 0;
+    if (mount(pyrt_fd_path(source).text, pyrt_fd_path(target).text, NULL, MS_BIND | recursive, NULL) < 0)
+        return -1;
+    pyrt_fd top = walk->root < 0 ? open_directory(walk->launch->newroot)
+                                 : pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+    if (top < 0)
+        return -1;
+    if (!same_file(source, top)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    struct pyrt_fd_path on = pyrt_fd_path(top);
+    unsigned long change = legacy_flags_of(op->flags);
+    if (change && mount(NULL, on.text, NULL, MS_REMOUNT | MS_BIND | change | present_flags(top), NULL) < 0)
+        return -1;
+    return op->mount_flags ? mount(NULL, on.text, NULL, (unsigned long)op->mount_flags, NULL) : 0;
+}
+
+int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target, int step) {
+    unsigned recursive = op->flags & PYRT_RECURSIVE ? TREE_RECURSIVE : 0;
+    pyrt_fd tree = (int)syscall(SYS_OPEN_TREE, source, "", AT_EMPTY_PATH | TREE_CLONE | TREE_CLOEXEC | recursive);
+    struct mount_attributes attributes = {attributes_of(op->flags), 0, op->mount_flags & ~(uint64_t)MS_REC, 0};
+    int done = tree < 0 ? -1 : 0;
+    if (done == 0 && (attributes.set || attributes.propagation))
+        done = (int)syscall(SYS_MOUNT_SETATTR, tree, "", AT_EMPTY_PATH | recursive, &attributes, sizeof attributes);
+    if (done == 0)
+        done = (int)syscall(SYS_MOVE_MOUNT, tree, "", target, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY);
+    else if (errno == ENOSYS)
+        done = bind_by_mount(walk, op, source, target);
+    return done < 0 ? pyrt_walk_fail(walk, step, op->target) : 0;
+}
+
+int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd source = open_directory(op->source);
+    if (source < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_ROOT, op->source);
+    pyrt_fd target = open_directory(walk->launch->newroot);
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_ROOT, walk->launch->newroot);
+    struct pyrt_op bind = *op;
+    bind.target = op->source;
+    if (pyrt_bind_fd(walk, &bind, source, target, PYRT_AT_ROOT) < 0)
+        return -1;
+    return open_new_root(walk);
+}
+
+/* /proc and /sys are trusted by what comes after them, so their place must be what it seems: no link on the way. */
+static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    if (op->flags & PYRT_REAL_DIRECTORY) {
+        int target = openat(walk->root, op->target + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (target >= 0 || errno != ENOENT)
+            return target;
+    }
+    return pyrt_make_directories(walk, op->target, op->mode ? op->mode : 0755, 0, 0);
+}
+
+/* Looked at after all links have been followed: nothing may cover procfs, or what is written there later (sysctls, labels)
+ * goes to somebody's file instead (CVE-2019-19921). */
+static int refuse_proc(struct pyrt_walk *walk, const struct pyrt_op *op, int target) {
+    struct statfs fs;
+    if (fstatfs(target, &fs) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
+    if (fs.f_type != PROC_MAGIC || op->flags & PYRT_ON_PROC)
+        return 0;
+    errno = EPERM;
+    return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
+}
+
+int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd target = open_mount_point(walk, op);
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target);
+    if (refuse_proc(walk, op, target) < 0)
+        return -1;
+    if (mount(op->source, pyrt_fd_path(target).text, op->source, (unsigned long)op->mount_flags, op->data) == 0)
+        return 0;
+    if (op->flags & PYRT_OPTIONAL && (errno == ENODEV || errno == EPERM))
+        return 0;
+    return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
+}
+
+int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd source = open(op->source, O_PATH | O_CLOEXEC);
+    struct stat status;
+    if (source < 0 || fstat(source, &status) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SOURCE, op->source);
+    pyrt_fd target = S_ISDIR(status.st_mode) ? pyrt_make_directories(walk, op->target, 0755, 0, 0)
+                                             : pyrt_make_file(walk, op->target);
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
+    if (refuse_proc(walk, op, target) < 0)
+        return -1;
+    return pyrt_bind_fd(walk, op, source, target, PYRT_AT_BIND);
+}
+
+int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd target = pyrt_make_directories(walk, op->target, 0755, 0, 0);
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
+    if (refuse_proc(walk, op, target) < 0)
+        return -1;
+    /* An overlay's root directory shows the owner and the mode of the upper one. */
+    struct stat status;
+    if (fstat(target, &status) < 0 || chown(op->source, status.st_uid, status.st_gid) < 0 ||
+        chmod(op->source, status.st_mode & 07777) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, op->source);
+    char options[OPTIONS_SIZE];
+    struct pyrt_fd_path on = pyrt_fd_path(target);
+    size_t length = append(options, append(options, 0, "lowerdir="), on.text);
+    return overlay(walk, op, on.text, options, length, op->source, op->data);
+}
+
+/* The container's /dev/null, looked at before it hides anything: a forged one would put what it leads to, writable, in
+ * the place of what shall be hidden (CVE-2025-31133). */
+static int verified_null(struct pyrt_walk *walk) {
+    if (walk->null >= 0)
+        return walk->null;
+    pyrt_fd null = pyrt_resolve(walk->root, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+    if (null < 0 || fstat(null, &status) < 0)
+        return -1;
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
+        errno = ENXIO;
+        return -1;
+    }
+    return walk->null = pyrt_take(&null);
+}
+
+int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+    struct stat status;
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return 0;
+    if (target < 0 || fstat(target, &status) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_MASK, op->target);
+    if (S_ISDIR(status.st_mode)) {
+        unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        if (mount("tmpfs", pyrt_fd_path(target).text, "tmpfs", flags, "size=4k,mode=755") < 0)
+            return pyrt_walk_fail(walk, PYRT_AT_MASK, op->target);
+        return 0;
+    }
+    int null = verified_null(walk);
+    if (null < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_MASK, "/dev/null");
+    return pyrt_bind_fd(walk, op, null, target, PYRT_AT_MASK);
+}
+
+int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return 0;
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_READONLY, op->target);
+    struct pyrt_op bind = *op;
+    bind.flags |= PYRT_READ_ONLY | PYRT_RECURSIVE;
+    return pyrt_bind_fd(walk, &bind, target, target, PYRT_AT_READONLY);
+}
+
+int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    (void)op;
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | present_flags(walk->root);
+    if (mount(NULL, pyrt_fd_path(walk->root).text, NULL, flags, NULL) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_READONLY, "/");
+    return 0;
+}
+
+int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    (void)op;
+    /* pivot_root(2), NOTES: the same directory twice stacks the old root on the new one, and it is detached at once. */
+    if (fchdir(walk->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_PIVOT, walk->launch->newroot);
+    return 0;
+}

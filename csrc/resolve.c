@@ -1,0 +1,47 @@
+#define _GNU_SOURCE
+#include "resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "path_walk.h"
+
+static int in_root(int root, const char *path, int flags) {
+    struct open_how how = {.flags = (uint32_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+int pyrt_resolve_by_walk(int root, const char *path, int flags) {
+    int fd = pyrt_path_walk(root, path, flags, NULL);
+
+    if (fd >= 0)
+        return fd;
+    errno = -fd;
+    return -1;
+}
+
+int pyrt_resolve(int root, const char *path, int flags) {
+    int fd = -1;
+
+    if (flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY) {
+        errno = EINVAL;
+        return -1;
+    }
+    /* EAGAIN: a rename somewhere on the machine while ".." was walked; the kernel cannot tell whether it matters. */
+    for (int tries = 0; tries < PYRT_MAX_RESOLVE_TRIES; tries++) {
+        fd = in_root(root, path, flags);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    /* Before Linux 5.6 the call is missing; seccomp filters that do not know it say EPERM, and openat2 by itself has no
+       reason to with these flags. */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return pyrt_resolve_by_walk(root, path, flags);
+    return fd;
+}

@@ -1,0 +1,358 @@
+/* stage2: the last step on the host's side of a container, and the only program that crosses into it.
+ *
+ * Theory of operation. The launcher has made the namespaces and the root; it executes this program from a sealed memfd
+ * with the image's own argv and environment, and three fds: the payload (3), the status pipe (4) and this program (5,
+ * close-on-exec). What the container can find of us in /proc is a sealed memfd of two kilobytes: no interpreter, no heap,
+ * no host path (CVE-2019-5736). Order, and why:
+ *
+ *   limits, groups, bounding set   while we still may
+ *   no_new_privs, seccomp          a filter needs either no_new_privs or CAP_SYS_ADMIN, so it comes before the ids unless
+ *                                  no_new_privs is set, then last
+ *   working directory              as root first, as the user where that fails (runc does both)
+ *   ids, capabilities              then nothing is left to give up
+ *   parent check, exec
+ *
+ *   Should:  report each failure as one struct pyrt_error on the status pipe; an end of file there means "executed".
+ *   Mustn't: trust anything inherited; do anything when the payload is missing (an image whose entrypoint is
+ *            /proc/self/exe executes this program again, confined).
+ *
+ * No libc: every byte here is mapped into a container, and a static libc would make it a hundred times larger.
+ */
+#include <asm/ioctls.h>
+#include <asm/unistd.h>
+#include <linux/capability.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/filter.h>
+#include <linux/mman.h>
+#include <linux/poll.h>
+#include <linux/prctl.h>
+#include <linux/signal.h>
+#include <linux/time_types.h>
+#include <linux/wait.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "launch.h"
+#include "payload.h"
+
+#define EXIT_NOT_STARTED 126
+#define KEYCTL_JOIN_SESSION_KEYRING 1
+#define SECCOMP_SET_MODE_FILTER 1
+#define ALL_SIGNALS (~(uint64_t)0)
+
+#if defined(__x86_64__)
+__asm__(
+    ".globl _start\n"
+    "_start:\n\t"
+    "xor %ebp, %ebp\n\t"
+    "mov %rsp, %rdi\n\t"
+    "and $-16, %rsp\n\t"
+    "call stage2\n\t"
+    "hlt\n");
+
+static long call6(long number, long a, long b, long c, long d, long e, long f) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+__asm__(
+    ".globl _start\n"
+    "_start:\n\t"
+    "mov x29, #0\n\t"
+    "mov x30, #0\n\t"
+    "mov x0, sp\n\t"
+    "bl stage2\n\t"
+    "brk #1\n");
+
+static long call6(long number, long a, long b, long c, long d, long e, long f) {
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
+    return x0;
+}
+#else
+#error "pyrt runs on x86_64 and aarch64"
+#endif
+
+static long call5(long n, long a, long b, long c, long d, long e) {
+    return call6(n, a, b, c, d, e, 0);
+}
+static long call3(long n, long a, long b, long c) {
+    return call6(n, a, b, c, 0, 0, 0);
+}
+static long call2(long n, long a, long b) {
+    return call6(n, a, b, 0, 0, 0, 0);
+}
+static long call1(long n, long a) {
+    return call6(n, a, 0, 0, 0, 0, 0);
+}
+
+__attribute__((noreturn)) static void leave(int code) {
+    for (;;)
+        call1(__NR_exit_group, code);
+}
+
+/* gcc may turn an initialiser or a loop into calls of these two. */
+void *memset(void *where, int byte, size_t size) {
+    unsigned char *p = where;
+    while (size--)
+        *p++ = (unsigned char)byte;
+    return where;
+}
+void *memcpy(void *restrict to, const void *restrict from, size_t size) {
+    unsigned char *p = to;
+    const unsigned char *q = from;
+    while (size--)
+        *p++ = *q++;
+    return to;
+}
+
+__attribute__((noreturn)) static void fail(int step, long result, const char *subject) {
+    struct pyrt_error error;
+    memset(&error, 0, sizeof error);
+    error.err = (int32_t)-result;
+    error.step = step;
+    error.index = -1;
+    for (size_t i = 0; subject && subject[i] && i + 1 < sizeof error.subject; i++)
+        error.subject[i] = subject[i];
+    call3(__NR_write, PYRT_STATUS_FD, (long)&error, sizeof error);
+    leave(EXIT_NOT_STARTED);
+}
+
+static long prctl(long option, long value) {
+    return call5(__NR_prctl, option, value, 0, 0, 0);
+}
+
+/* The payload, or the end: without it this program has been executed by somebody else than the launcher. */
+static const struct pyrt_payload *read_payload(void) {
+    long size = call3(__NR_lseek, PYRT_PAYLOAD_FD, 0, 2);
+    if (size < (long)sizeof(struct pyrt_payload))
+        leave(EXIT_NOT_STARTED);
+    long where = call6(__NR_mmap, 0, size, PROT_READ, MAP_PRIVATE, PYRT_PAYLOAD_FD, 0);
+    if (where < 0 && where > -4096)
+        leave(EXIT_NOT_STARTED);
+    const struct pyrt_payload *payload = (const struct pyrt_payload *)where;
+    if (payload->magic != PYRT_PAYLOAD_MAGIC || payload->version != PYRT_PAYLOAD_VERSION ||
+        payload->size != (uint64_t)size)
+        leave(EXIT_NOT_STARTED);
+    call1(__NR_close, PYRT_PAYLOAD_FD);
+    call3(__NR_fcntl, PYRT_STATUS_FD, F_SETFD, FD_CLOEXEC);
+    return payload;
+}
+
+static const void *at(const struct pyrt_payload *payload, uint32_t offset) {
+    return (const char *)payload + offset;
+}
+
+static void set_session(const struct pyrt_payload *payload) {
+    call1(__NR_umask, payload->umask);
+    /* EPERM: we lead one already (PID 1 of a new pid namespace leads none, an exec'd process might). */
+    call1(__NR_setsid, 0);
+    if (payload->flags & PYRT_CONTROLLING_TTY) {
+        long result = call3(__NR_ioctl, 0, TIOCSCTTY, 0);
+        if (result < 0)
+            fail(PYRT_AT_CONSOLE, result, "TIOCSCTTY");
+    }
+    /* ENOSYS, EPERM and EDQUOT are a kernel without keys, an outer sandbox, or a full quota: the same as runc and crun. */
+    if (!(payload->flags & PYRT_KEEP_KEYRING))
+        call5(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
+}
+
+static void set_limits(const struct pyrt_payload *payload) {
+    const struct pyrt_limit *limits = at(payload, payload->limits);
+    for (uint32_t i = 0; i < payload->nlimits; i++) {
+        uint64_t pair[2] = {limits[i].soft, limits[i].hard};
+        long result = call5(__NR_prlimit64, 0, (long)limits[i].resource, (long)pair, 0, 0);
+        if (result < 0)
+            fail(PYRT_AT_LIMITS, result, 0);
+    }
+}
+
+static void set_groups(const struct pyrt_payload *payload) {
+    long result = call2(__NR_setgroups, (long)payload->ngroups, (long)at(payload, payload->groups));
+    if (result < 0)
+        fail(PYRT_AT_GROUPS, result, 0);
+    result = call3(__NR_setresgid, (long)payload->gid, (long)payload->gid, (long)payload->gid);
+    if (result < 0)
+        fail(PYRT_AT_GROUPS, result, 0);
+}
+
+static void drop_bounding(const struct pyrt_payload *payload) {
+    for (uint32_t capability = 0; capability <= payload->last_capability && capability < 64; capability++) {
+        if (payload->bounding >> capability & 1)
+            continue;
+        long result = prctl(PR_CAPBSET_DROP, (long)capability);
+        if (result < 0 && result != -EINVAL)
+            fail(PYRT_AT_CAPABILITIES, result, 0);
+    }
+}
+
+static void load_filter(const struct pyrt_payload *payload) {
+    if (payload->nfilter == 0)
+        return;
+    struct sock_fprog program = {(unsigned short)payload->nfilter, (struct sock_filter *)at(payload, payload->filter)};
+    long result = call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)&program);
+    if (result < 0)
+        fail(PYRT_AT_SECCOMP, result, 0);
+}
+
+static long enter(const char *workdir) {
+    char where[4096];
+    long result = call1(__NR_chdir, (long)workdir);
+    if (result < 0)
+        return result;
+    /* A directory outside of the root shows as "(unreachable)...": never work there (CVE-2024-21626). */
+    result = call2(__NR_getcwd, (long)where, sizeof where);
+    if (result < 0)
+        return result;
+    return where[0] == '/' ? 0 : -ENOENT;
+}
+
+static void set_capabilities(uint64_t permitted, uint64_t inheritable) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    for (int half = 0; half < 2; half++) {
+        data[half].effective = data[half].permitted = (uint32_t)(permitted >> (32 * half));
+        data[half].inheritable = (uint32_t)(inheritable >> (32 * half));
+    }
+    long result = call2(__NR_capset, (long)&header, (long)data);
+    if (result < 0)
+        fail(PYRT_AT_CAPABILITIES, result, 0);
+    call5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (long capability = 0; inheritable >> capability; capability++)
+        if (inheritable >> capability & 1) {
+            result = call5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+            if (result < 0)
+                fail(PYRT_AT_CAPABILITIES, result, 0);
+        }
+}
+
+static void set_user(const struct pyrt_payload *payload) {
+    if (payload->uid != 0 && payload->permitted)
+        prctl(PR_SET_KEEPCAPS, 1);
+    long result = call3(__NR_setresuid, (long)payload->uid, (long)payload->uid, (long)payload->uid);
+    if (result < 0)
+        fail(PYRT_AT_USER, result, 0);
+    set_capabilities(payload->permitted, payload->ambient);
+}
+
+/* A change of ids clears the death signal, so it comes after them; whoever died before is seen by the lost reader of the
+ * status pipe (a parent outside of the pid namespace is always 0 for getppid). */
+static void die_with_parent(void) {
+    long result = prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (result < 0)
+        fail(PYRT_AT_PARENT, result, 0);
+    struct pollfd status = {PYRT_STATUS_FD, 0, 0};
+    struct __kernel_timespec now = {0, 0};
+    if (call5(__NR_ppoll, (long)&status, 1, (long)&now, 0, 8) > 0 && (status.revents & POLLERR))
+        leave(EXIT_NOT_STARTED);
+}
+
+/* execvp(3)'s rules: a missing candidate is passed over, a forbidden one is remembered, anything else ends the search. */
+__attribute__((noreturn)) static void execute(const struct pyrt_payload *payload, char **argv, char **envp) {
+    const char *candidate = at(payload, payload->candidates), *forbidden = 0;
+    const char *last = candidate;
+    for (uint32_t i = 0; i < payload->ncandidates; i++) {
+        long result = call3(__NR_execve, (long)candidate, (long)argv, (long)envp);
+        last = candidate;
+        if (result == -EACCES)
+            forbidden = forbidden ? forbidden : candidate;
+        else if (result != -ENOENT && result != -ENOTDIR)
+            fail(PYRT_AT_EXEC, result, candidate);
+        while (*candidate)
+            candidate++;
+        candidate++;
+    }
+    if (forbidden)
+        fail(PYRT_AT_EXEC, -EACCES, forbidden);
+    fail(PYRT_AT_EXEC, -ENOENT, last);
+}
+
+static long wait_for(long pid, int *status, int options) {
+    return call5(__NR_wait4, pid, (long)status, options, 0, 0);
+}
+
+/* PID 1 of --init: passes signals on, reaps whatever ends, leaves with the program's exit code. */
+__attribute__((noreturn)) static void reap(long program, int with_tty) {
+    static const uint64_t all = ALL_SIGNALS;
+    call1(__NR_close, PYRT_STATUS_FD);
+    for (;;) {
+        long signal = call5(__NR_rt_sigtimedwait, (long)&all, 0, 0, sizeof all, 0);
+        if (signal <= 0)
+            continue;
+        if (signal != SIGCHLD) {
+            if (!with_tty || (signal != SIGTTIN && signal != SIGTTOU))
+                call2(__NR_kill, program, signal);
+            continue;
+        }
+        int status, code = -1;
+        for (long pid; (pid = wait_for(-1, &status, WNOHANG)) > 0;)
+            if (pid == program)
+                code = (status & 0x7f) ? 128 + (status & 0x7f) : (status >> 8 & 0xff);
+        if (code >= 0)
+            leave(code);
+    }
+}
+
+static void become_init(int with_tty) {
+    static const uint64_t all = ALL_SIGNALS, none = 0;
+    call5(__NR_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof all, 0);
+    long program = call5(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+    if (program < 0)
+        fail(PYRT_AT_INIT, program, 0);
+    if (program > 0)
+        reap(program, with_tty);
+    /* A group of its own, in front of the terminal: Ctrl-C must reach the program once, not once more through PID 1. */
+    call2(__NR_setpgid, 0, 0);
+    if (with_tty) {
+        int group = (int)call1(__NR_getpid, 0);
+        call3(__NR_ioctl, 0, TIOCSPGRP, (long)&group);
+    }
+    call5(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
+}
+
+__attribute__((noreturn, used)) void stage2(long *stack) {
+    char **argv = (char **)(stack + 1);
+    char **envp = argv + *stack + 1;
+    const struct pyrt_payload *payload = read_payload();
+    prctl(PR_SET_DUMPABLE, 0);
+    set_session(payload);
+    set_limits(payload);
+    set_groups(payload);
+    drop_bounding(payload);
+    if (payload->flags & PYRT_NO_NEW_PRIVILEGES) {
+        long result = prctl(PR_SET_NO_NEW_PRIVS, 1);
+        if (result < 0)
+            fail(PYRT_AT_NO_NEW_PRIVILEGES, result, 0);
+    } else {
+        load_filter(payload);
+    }
+    const char *workdir = at(payload, payload->workdir);
+    long entered = enter(workdir);
+    set_user(payload);
+    if (entered < 0)
+        entered = enter(workdir);
+    if (entered < 0)
+        fail(PYRT_AT_WORKDIR, entered, workdir);
+    if (payload->flags & PYRT_NO_NEW_PRIVILEGES)
+        load_filter(payload);
+    if (payload->flags & PYRT_DIE_WITH_PARENT)
+        die_with_parent();
+    call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0);
+    if (payload->flags & PYRT_WITH_INIT)
+        become_init(payload->flags & PYRT_CONTROLLING_TTY ? 1 : 0);
+    execute(payload, argv, envp);
+}

@@ -1,0 +1,147 @@
+#define _GNU_SOURCE
+#include "walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "resolve.h"
+
+#define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
+
+int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject) {
+    return pyrt_fail(walk->error, step, errno, walk->index, subject, strlen(subject));
+}
+
+static int make_private(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    if (mount(NULL, "/", NULL, (unsigned long)op->mount_flags, NULL) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_PRIVATE, "/");
+    return 0;
+}
+
+/* The container's own directory on the host is ours alone (0700 above it), so its paths may be used as they are. */
+static int mount_scratch(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    if (mount("tmpfs", op->target, "tmpfs", MS_NOSUID | MS_NODEV, op->data) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
+    return 0;
+}
+
+static int make_scratch_directory(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    if (mkdir(op->target, op->mode) < 0 && errno != EEXIST)
+        return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
+    return 0;
+}
+
+static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd file = open(op->target, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, op->mode);
+    size_t size = strlen(op->data);
+    if (file < 0 || write(file, op->data, size) != (ssize_t)size)
+        return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
+    return 0;
+}
+
+static int make_node(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    const char *name;
+    pyrt_fd parent = pyrt_open_parent(walk, op->target, &name);
+    if (parent < 0 || mknodat(parent, name, op->mode, (dev_t)op->device) < 0 ||
+        fchownat(parent, name, op->uid, op->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_NODE, op->target);
+    return 0;
+}
+
+static int make_symlink(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    const char *name;
+    pyrt_fd parent = pyrt_open_parent(walk, op->target, &name);
+    if (parent < 0 || symlinkat(op->source, parent, name) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SYMLINK, op->target);
+    return 0;
+}
+
+static int make_directory(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd made = pyrt_make_directories(walk, op->target, op->mode, op->uid, op->gid);
+    return made < 0 ? pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target) : 0;
+}
+
+/* Below the procfs that we have mounted ourselves, and on it, whatever the image put there: a sysctl written through a
+ * path that leads elsewhere would be any other file of the kernel (CVE-2025-52881). */
+static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    pyrt_fd proc = openat(walk->root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct statfs fs;
+    if (proc < 0 || fstatfs(proc, &fs) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
+    if (fs.f_type != PROC_MAGIC) {
+        errno = ENXIO;
+        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, "/proc");
+    }
+    pyrt_fd sysctl = pyrt_resolve(proc, op->target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    size_t size = strlen(op->data);
+    if (sysctl < 0 || fstatfs(sysctl, &fs) < 0 || fs.f_type != PROC_MAGIC ||
+        write(sysctl, op->data, size) != (ssize_t)size)
+        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
+    return 0;
+}
+
+static int set_hostname(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    int result = op->kind == PYRT_OP_HOSTNAME ? sethostname(op->data, strlen(op->data))
+                                              : setdomainname(op->data, strlen(op->data));
+    return result < 0 ? pyrt_walk_fail(walk, PYRT_AT_HOSTNAME, op->data) : 0;
+}
+
+static int raise_loopback(struct pyrt_walk *walk, const struct pyrt_op *op) {
+    (void)op;
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(request.ifr_name, "lo", sizeof "lo");
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    pyrt_fd any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (any < 0 || ioctl(any, SIOCSIFFLAGS, &request) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_LOOPBACK, "lo");
+    return 0;
+}
+
+static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_op *) = {
+    [PYRT_OP_PRIVATE] = make_private,
+    [PYRT_OP_SCRATCH] = mount_scratch,
+    [PYRT_OP_SCRATCH_DIRECTORY] = make_scratch_directory,
+    [PYRT_OP_SCRATCH_FILE] = make_scratch_file,
+    [PYRT_OP_OVERLAY] = pyrt_mount_overlay,
+    [PYRT_OP_ROOT] = pyrt_mount_root,
+    [PYRT_OP_MOUNT] = pyrt_mount_filesystem,
+    [PYRT_OP_BIND] = pyrt_mount_bind,
+    [PYRT_OP_VOLUME] = pyrt_mount_volume,
+    [PYRT_OP_MASK] = pyrt_mount_mask,
+    [PYRT_OP_READONLY] = pyrt_mount_readonly,
+    [PYRT_OP_REMOUNT_ROOT] = pyrt_remount_root,
+    [PYRT_OP_NODE] = make_node,
+    [PYRT_OP_SYMLINK] = make_symlink,
+    [PYRT_OP_MKDIR] = make_directory,
+    [PYRT_OP_SYSCTL] = write_sysctl,
+    [PYRT_OP_HOSTNAME] = set_hostname,
+    [PYRT_OP_DOMAINNAME] = set_hostname,
+    [PYRT_OP_LOOPBACK] = raise_loopback,
+    [PYRT_OP_CONSOLE] = pyrt_open_console,
+    [PYRT_OP_PIVOT] = pyrt_pivot,
+};
+
+int pyrt_walk_operations(struct pyrt_walk *walk) {
+    umask(0); /* ours alone: the child does not share CLONE_FS */
+    for (uint32_t i = 0; i < walk->launch->nops; i++) {
+        const struct pyrt_op *op = &walk->launch->ops[i];
+        walk->index = (int)i;
+        if (op->kind >= sizeof carry_out / sizeof *carry_out) {
+            errno = ENOSYS;
+            return pyrt_walk_fail(walk, PYRT_AT_PREPARE, "operation");
+        }
+        if (carry_out[op->kind](walk, op) < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,52 @@
+/* The child's side of a start: walks the operations of a launch, in a process that shares the caller's memory. */
+#ifndef PYRT_WALK_H
+#define PYRT_WALK_H
+
+#include "launch.h"
+
+struct pyrt_walk {
+    const struct pyrt_launch *launch;
+    struct pyrt_error *error; /* in the caller's memory: CLONE_VM */
+    int root;                 /* O_PATH of the container's root, -1 before there is one */
+    int null;                 /* O_PATH of its /dev/null, verified, -1 before it is needed */
+    int console;              /* where the pty's master goes, SCM_RIGHTS */
+    int terminal;             /* the pty's slave, -1 without one */
+    int index;                /* of the operation at hand */
+};
+
+/* Records a failure of the operation at hand, with errno, and returns -1. */
+int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject);
+
+/* Carries out every operation. Returns 0, or -1 with walk->error filled in. */
+int pyrt_walk_operations(struct pyrt_walk *walk);
+
+/* mounts.c: one function per kind of operation. */
+int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_op *op);
+/* Mounts what src is (a file or a directory) on target, both O_PATH fds, with the flags of the operation. */
+int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target, int step);
+
+/* console.c */
+int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_op *op);
+
+/* inroot.c: what is made inside the root. */
+/* The directory at path, with the missing ones made (mode, uid, gid); O_PATH. Dangling links are made in the root. */
+int pyrt_make_directories(struct pyrt_walk *walk, const char *path, uint32_t mode, uint32_t uid, uint32_t gid);
+/* The file at path, made empty where it is missing; O_PATH. */
+int pyrt_make_file(struct pyrt_walk *walk, const char *path);
+/* The directory that holds path's last component, O_PATH; *name points into path at that component. */
+int pyrt_open_parent(struct pyrt_walk *walk, const char *path, const char **name);
+/* "/proc/self/fd/N" for system calls that take a path and no fd. */
+struct pyrt_fd_path {
+    char text[32];
+};
+struct pyrt_fd_path pyrt_fd_path(int fd);
+
+#endif

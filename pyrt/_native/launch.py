@@ -1,0 +1,230 @@
+"""Starting a container: a Plan as csrc/launch.h wants it, and what C says when it fails, in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from pyrt._native._core import ffi, lib
+from pyrt.errors import CommandNotExecutable, CommandNotFound, PrivilegeError, PyrtError, StartError
+from pyrt.plan import Op, Plan, Program
+
+PROGRAMS = os.path.join(os.path.dirname(__file__), "bin")
+
+_NAMESPACES = {
+    "mount": 0x00020000, "cgroup": 0x02000000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x10000000,
+    "pid": 0x20000000, "network": 0x40000000,
+}  # fmt: skip
+
+# What each step was about to do, for "cannot ...".
+_STEPS = {
+    "PREPARE": "prepare the start", "CLONE": "make the container's namespaces", "PRIVATE": "make the mounts private",
+    "SCRATCH": "write the container's own files below",
+    "OVERLAY": "mount the layers", "ROOT": "mount the root directory", "RESOLVE": "make the mount point",
+    "MKDIR": "make the directory", "MOUNT": "mount", "BIND": "bind the mount at", "SOURCE": "open the mount's source",
+    "MASK": "mask", "READONLY": "make read-only", "NODE": "make the device node", "SYMLINK": "make the link",
+    "SYSCTL": "set the sysctl", "HOSTNAME": "set the host name", "LOOPBACK": "bring up the loopback interface",
+    "CONSOLE": "make the terminal", "PIVOT": "enter the new root", "FDS": "arrange the file descriptors",
+    "STAGE2": "execute the last step", "PAYLOAD": "read the last step's orders", "LIMITS": "set the resource limits",
+    "GROUPS": "set the groups", "USER": "set the user", "CAPABILITIES": "set the capabilities",
+    "NO_NEW_PRIVILEGES": "set no_new_privs", "SECCOMP": "load the seccomp filter", "WORKDIR": "enter the working directory",
+    "INIT": "start the init process", "PARENT": "tie the container to its parent", "EXEC": "execute",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A running container: PID 1's pid in our namespace, its pidfd, and the pty's master or -1. The fds are the caller's
+    to close."""
+
+    pid: int
+    pidfd: int
+    master: int
+
+
+def _flag(name: str) -> int:
+    return int(getattr(lib, f"PYRT_{name.upper()}"))
+
+
+_STEP_NAMES = {int(getattr(lib, f"PYRT_AT_{name}")): name for name in _STEPS}
+_KINDS = {name[8:].lower(): int(getattr(lib, name)) for name in dir(lib) if name.startswith("PYRT_OP_")}
+
+
+class _Keep:
+    """C strings for one call; they live as long as this."""
+
+    def __init__(self) -> None:
+        self.alive: list[Any] = []
+
+    def text(self, value: str | None) -> Any:
+        if value is None:
+            return ffi.NULL
+        self.alive.append(ffi.new("char[]", os.fsencode(value)))
+        return self.alive[-1]
+
+    def texts(self, values: tuple[str, ...]) -> Any:
+        self.alive.append(ffi.new("char *[]", [*(self.text(value) for value in values), ffi.NULL]))
+        return self.alive[-1]
+
+
+def _op(op: Op, keep: _Keep) -> dict[str, Any]:
+    flags = 0
+    for name in op.flags:
+        flags |= _flag(name)
+    return {
+        "kind": _KINDS[op.kind],
+        "flags": flags,
+        "mode": op.mode,
+        "uid": op.uid,
+        "gid": op.gid,
+        "device": op.device,
+        "mount_flags": op.mount_flags,
+        "target": keep.text(op.target),
+        "source": keep.text(op.source),
+        "data": keep.text(op.data),
+    }
+
+
+def payload(program: Program, bpf: bytes = b"") -> bytes:
+    """The bytes of csrc/payload.h for a program: the header, then the tables at the offsets that it names."""
+    header = ffi.new("struct pyrt_payload *")
+    size = ffi.sizeof("struct pyrt_payload")
+    tables: list[bytes] = []
+
+    def place(table: bytes) -> int:
+        nonlocal size
+        offset = size
+        table += b"\0" * (-len(table) % 8)
+        tables.append(table)
+        size += len(table)
+        return offset
+
+    header.magic = lib.PYRT_PAYLOAD_MAGIC
+    header.version = lib.PYRT_PAYLOAD_VERSION
+    header.flags = (
+        (lib.PYRT_NO_NEW_PRIVILEGES if program.no_new_privileges else 0)
+        | (lib.PYRT_WITH_INIT if program.with_init else 0)
+        | (lib.PYRT_DIE_WITH_PARENT if program.die_with_parent else 0)
+        | (lib.PYRT_CONTROLLING_TTY if program.controlling_tty else 0)
+    )
+    header.uid, header.gid, header.umask = program.uid, program.gid, program.umask
+    header.bounding, header.permitted, header.ambient = program.bounding, program.permitted, 0
+    header.ngroups = len(program.groups)
+    header.groups = place(b"".join(group.to_bytes(4, "little") for group in program.groups))
+    header.nlimits = len(program.limits)
+    header.limits = place(
+        b"".join(
+            limit.resource.to_bytes(8, "little") + limit.soft.to_bytes(8, "little") + limit.hard.to_bytes(8, "little")
+            for limit in program.limits
+        )
+    )
+    header.nfilter = len(bpf) // 8
+    header.filter = place(bpf)
+    header.workdir = place(os.fsencode(program.workdir) + b"\0")
+    header.ncandidates = len(program.candidates)
+    header.candidates = place(b"".join(os.fsencode(path) + b"\0" for path in program.candidates))
+    header.last_capability = program.last_capability
+    header.size = size
+    return bytes(ffi.buffer(header)) + b"".join(tables)
+
+
+def sealed_memfd(name: str, content: bytes) -> int:
+    """A memfd with this content that nobody can change any more (memfd_create(2)); the caller closes it. Raises OSError."""
+    fd = int(lib.pyrt_sealed_memfd(name.encode(), ffi.from_buffer(content), len(content)))
+    if fd < 0:
+        raise OSError(ffi.errno, f"memfd_create: {os.strerror(ffi.errno)}")
+    return fd
+
+
+def _stage2() -> int:
+    with open(os.path.join(PROGRAMS, "stage2"), "rb", buffering=0) as file:
+        return sealed_memfd("pyrt-stage2", file.read())
+
+
+def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Started:
+    """Starts the plan; returns when the image's program has been executed.
+
+    ``stdio`` are the fds that become 0, 1 and 2 (not used where the plan makes a terminal). ``cgroup`` is an fd of a cgroup2
+    directory, -1 for the caller's own. The calling thread is the container's parent: when it ends, so does the container.
+    Raises StartError and its kinds; nothing is left of the attempt then.
+    """
+    keep = _Keep()
+    ops = ffi.new("struct pyrt_op[]", [_op(op, keep) for op in plan.ops])
+    namespaces = 0
+    for name in plan.namespaces:
+        namespaces |= _NAMESPACES[name]
+    started = ffi.new("struct pyrt_started *")
+    error = ffi.new("struct pyrt_error *")
+    stage2 = _stage2()
+    try:
+        orders = sealed_memfd("pyrt-payload", payload(plan.program))
+        try:
+            request = ffi.new(
+                "struct pyrt_launch *",
+                {
+                    "ops": ops,
+                    "nops": len(plan.ops),
+                    "namespaces": namespaces,
+                    "newroot": keep.text(plan.newroot),
+                    "cgroup": cgroup,
+                    "stage2": stage2,
+                    "payload": orders,
+                    "stdio": list(stdio),
+                    "argv": keep.texts(plan.program.argv),
+                    "envp": keep.texts(plan.program.env),
+                },
+            )
+            failed = lib.pyrt_launch(request, started, error)
+        finally:
+            os.close(orders)
+    finally:
+        os.close(stage2)
+    if failed:
+        subject = os.fsdecode(ffi.string(error.subject))
+        raise start_error(_STEP_NAMES.get(error.step, str(error.step)), error.err, subject, plan.program)
+    return Started(pid=started.pid, pidfd=started.pidfd, master=started.master)
+
+
+def start_error(step: str, number: int, subject: str, program: Program) -> PyrtError:
+    """The exception for one error record: exec's failures by docker's exit codes, everything else with the step's words."""
+    why = os.strerror(number)
+    if step == "EXEC":
+        return _exec_error(number, subject, program)
+    what = f"cannot {_STEPS.get(step, step.lower())}"
+    if subject:
+        what += f" {subject}"
+    details: dict[str, Any] = {"step": step.lower(), "errno": number, "subject": subject}
+    if step == "CLONE" and number in (errno.EPERM, errno.EACCES):
+        return PrivilegeError(f"{what}: {why}", hint="it takes CAP_SYS_ADMIN and a seccomp filter that allows clone")
+    return StartError(f"{what}: {why}", hint=_hint(step, number), **details)
+
+
+def _exec_error(number: int, subject: str, program: Program) -> StartError:
+    name = program.argv[0]
+    details: dict[str, Any] = {"step": "exec", "errno": number, "subject": subject}
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        if "/" in name:
+            return CommandNotFound(
+                f"{name}: no such file in the container", hint="or its interpreter is missing there", **details
+            )
+        return CommandNotFound(f"{name}: command not found in the container's PATH", **details)
+    hint = {
+        errno.EACCES: "not executable for this user, or a directory",
+        errno.ENOEXEC: "a script without #!, or a program for another architecture",
+        errno.E2BIG: "arguments and environment are larger than the kernel takes",
+    }.get(number, "")
+    return CommandNotExecutable(f"{subject or name}: {os.strerror(number)}", hint=hint, **details)
+
+
+def _hint(step: str, number: int) -> str:
+    if step == "LIMITS" and number == errno.EPERM:
+        return "raising a hard limit takes CAP_SYS_RESOURCE"
+    if step in ("MOUNT", "MKDIR", "RESOLVE") and number == errno.ENOTDIR:
+        return "something else than a directory stands there in the image"
+    if step == "OVERLAY" and number == errno.E2BIG:
+        return "too many layers"
+    if step == "OVERLAY" and number == errno.EINVAL:
+        return "the store's file system cannot hold an overlay's upper directory"
+    return ""
