@@ -1,0 +1,1 @@
+"""Where images come from: registries, layouts, archives. The only importer of httpx."""

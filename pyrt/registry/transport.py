@@ -1,0 +1,216 @@
+"""The network as httpx sees it: each host with its own TLS context and proxy, answers bounded and left as they are."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
+
+import httpcore
+import httpx
+
+from pyrt.errors import UsageError
+from pyrt.registry.certs import host_trust, tls_context
+from pyrt.registry.config_paths import ConfigPaths
+from pyrt.registry.proxies import ProxyRules
+from pyrt.registry.shown import shown_url
+from pyrt.registry.stream_meter import MeteredBackend
+from pyrt.registry.wire import ERROR_LIMIT, WireSettings
+
+LIMIT = "pyrt.limit"  # request extension: how many bytes of a good answer are taken
+LOCATION = "pyrt.location"  # response extension: the Location header, "" for none
+UNVERIFIED = "pyrt.unverified"  # request extension: only to learn whether a host speaks TLS; nothing secret is sent
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+    (httpcore.ConnectTimeout, httpx.ConnectTimeout),
+    (httpcore.ReadTimeout, httpx.ReadTimeout),
+    (httpcore.WriteTimeout, httpx.WriteTimeout),
+    (httpcore.PoolTimeout, httpx.PoolTimeout),
+    (httpcore.ConnectError, httpx.ConnectError),
+    (httpcore.ReadError, httpx.ReadError),
+    (httpcore.WriteError, httpx.WriteError),
+    (httpcore.ProxyError, httpx.ProxyError),
+    (httpcore.RemoteProtocolError, httpx.RemoteProtocolError),
+    (httpcore.LocalProtocolError, httpx.LocalProtocolError),
+    (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol),
+)
+_LOWER_ERRORS = tuple(lower for lower, _ in _ERRORS)
+
+
+class AnswerTooLarge(httpx.TransportError):
+    """A good answer that is longer than the request allowed."""
+
+
+class HostTransport(httpx.BaseTransport):
+    """Routes each request by its host, so that certs.d, "insecure" and the proxy rules hold for everything that is sent
+    to that host: the API, the token server (CVE-2025-6032's class) and the targets of redirects."""
+
+    def __init__(
+        self,
+        wire: WireSettings,
+        *,
+        paths: ConfigPaths,
+        environ: Mapping[str, str] = os.environ,
+        insecure_hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        self._wire = wire
+        self._paths = paths
+        self._environ = environ
+        self._insecure = insecure_hosts
+        self._proxies = ProxyRules.from_environ(environ)
+        self._pools: dict[tuple[str, str, int, bool], httpcore.ConnectionPool] = {}
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        port = url.port or _DEFAULT_PORTS[url.scheme]
+        unverified = bool(request.extensions.get(UNVERIFIED))
+        pool = self._pool(url.scheme, url.host, port, unverified)
+        times = self._wire.timeouts
+        timeout = {"connect": times.probe if unverified else times.connect, "read": times.header, "write": times.header}
+        lower = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions={"timeout": timeout},
+        )
+        try:
+            answer = pool.handle_request(lower)
+        except _LOWER_ERRORS as error:
+            _raise(error)
+        timeout["read"] = times.progress  # httpcore looks it up again when the body is read
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_PoolStream(answer),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+
+    def _pool(self, scheme: str, host: str, port: int, unverified: bool) -> httpcore.ConnectionPool:
+        key = (scheme, host, port, unverified)
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._make_pool(scheme, host, port, unverified)
+            return self._pools[key]
+
+    def _make_pool(self, scheme: str, host: str, port: int, unverified: bool) -> httpcore.ConnectionPool:
+        verify = not unverified and not ({f"{host}:{port}", host, f"[{host}]:{port}", f"[{host}]"} & self._insecure)
+        context = None
+        if scheme == "https":
+            context = tls_context(host_trust(self._paths, host, port), verify=verify, environ=self._environ)
+        backend = MeteredBackend(self._wire.timeouts, self._wire.clock)
+        proxy = self._proxies.proxy_for(scheme, host, port)
+        if not proxy:
+            connections = self._wire.connections
+            return httpcore.ConnectionPool(ssl_context=context, max_connections=connections, network_backend=backend)
+        return self._make_proxy_pool(proxy, context, backend)
+
+    def _make_proxy_pool(
+        self, address: str, context: ssl.SSLContext | None, backend: httpcore.NetworkBackend
+    ) -> httpcore.ConnectionPool:
+        url = _proxy_url(address)
+        proxy_context = None
+        if url.scheme == "https":
+            proxy_context = tls_context(host_trust(self._paths, url.host, url.port or 443), environ=self._environ)
+        return httpcore.HTTPProxy(
+            proxy_url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/"),
+            proxy_auth=(url.username, url.password) if url.username or url.password else None,
+            ssl_context=context,
+            proxy_ssl_context=proxy_context,
+            max_connections=self._wire.connections,
+            network_backend=backend,
+        )
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """Bounds every body and takes away what would act by itself: cookies, and encodings that httpx would undo.
+
+    An error's body ends at ERROR_LIMIT; a good one that is longer than the request's limit raises AnswerTooLarge. We
+    ask for ``identity`` and digests are of the bytes as stored, so Content-Encoding never means anything here (RG-27).
+    Location goes where httpx does not look: told to follow nothing, it reads it all the same, and fails on a wrong one.
+    """
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._inner.handle_request(request)
+        for name in ("set-cookie", "content-encoding"):
+            response.headers.pop(name, None)
+        extensions = {**response.extensions, LOCATION: response.headers.pop("location", "")}
+        limit = request.extensions.get(LIMIT)
+        good = response.status_code < 300
+        stream = response.stream
+        assert isinstance(stream, httpx.SyncByteStream)
+        return httpx.Response(
+            status_code=response.status_code,
+            headers=response.headers,
+            stream=_BoundedStream(stream, limit if good else ERROR_LIMIT, fail=good),
+            extensions=extensions,
+        )
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _PoolStream(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._answer.iter_stream()
+        except _LOWER_ERRORS as error:
+            _raise(error)
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    def __init__(self, inner: httpx.SyncByteStream, limit: int | None, *, fail: bool) -> None:
+        self._inner = inner
+        self._limit = limit
+        self._fail = fail
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._limit
+        for chunk in self._inner:
+            if left is not None:
+                if len(chunk) > left:
+                    if self._fail:
+                        raise AnswerTooLarge(f"longer than {self._limit} bytes")
+                    yield chunk[:left]
+                    return
+                left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _proxy_url(address: str) -> httpx.URL:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        raise UsageError(f"proxy {shown_url(address)}: not an address") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UsageError(f"proxy {shown_url(address)}: only http and https proxies can be used")
+    return url
+
+
+def _raise(error: Exception) -> NoReturn:
+    for lower, upper in _ERRORS:
+        if isinstance(error, lower):
+            raise upper(str(error)) from error
+    raise error

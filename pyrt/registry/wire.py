@@ -1,0 +1,49 @@
+"""The numbers and the surroundings of the client: time limits, size limits, retries, clock, and what tests replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyrt.registry.clock import Clock, SystemClock
+from pyrt.registry.retry import RetryPolicy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import httpx
+
+MANIFEST_LIMIT = 4 * 1024 * 1024
+DOCUMENT_LIMIT = 1024 * 1024
+ERROR_LIMIT = 1024 * 1024
+UNKNOWN_BLOB_LIMIT = 32 * 1024**3
+REDIRECT_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. ``progress`` is the longest wait in which fewer than ``floor`` bytes arrive while we wait for bytes.
+
+    Only waiting counts: a consumer that takes its time is no reason to give up. ``probe`` is for the TLS handshake with
+    a host where plain http is allowed too.
+    """
+
+    connect: float = 10.0
+    header: float = 30.0
+    progress: float = 60.0
+    floor: int = 1024
+    probe: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireSettings:
+    """What all requests of a client share.
+
+    ``transport`` replaces the network (httpx.MockTransport in tests). ``treat_as_public`` are IP addresses that count
+    as public, so that the rules about addresses inside can be tested on loopback. ``connections`` is per host.
+    """
+
+    timeouts: Timeouts = Timeouts()
+    retry: RetryPolicy = RetryPolicy()
+    clock: Clock = field(default_factory=SystemClock)
+    transport: httpx.BaseTransport | None = None
+    treat_as_public: frozenset[str] = frozenset()
+    connections: int = 6
