@@ -1,0 +1,1 @@
+from pyrt.pull import pull as pull

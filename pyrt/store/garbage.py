@@ -1,0 +1,131 @@
+"""Blobs and layers that nothing needs any more.
+
+Needed is what can be reached from the index, from containers and from leases. Documents are followed by their
+``digest`` and ``diff_ids`` fields whatever their type, so what other tools keep in the layout (indexes, artifacts)
+stays whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pyrt.oci.document import MAX_BYTES
+from pyrt.store.content import parse_or_none
+from pyrt.store.leases import STORE_LOCK, leased
+from pyrt.store.locks import hold
+from pyrt.store.staging import entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyrt.store.content import Content
+    from pyrt.store.layers import Layers
+    from pyrt.store.layout import StoreLayout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garbage:
+    """What a collection has removed. ``reclaimed`` are the bytes of the blobs (trees are not measured)."""
+
+    blobs: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    reclaimed: int = 0
+
+
+def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterable[str] | None = None) -> Garbage:
+    """Remove what is not needed: everything, or of the digests ``only`` and what can be reached from them.
+
+    Layers go out of sight under the store lock, which is quick, and are deleted after it. Raises StoreError.
+    """
+    with ExitStack() as later, hold(layout.lock(STORE_LOCK)):
+        needed = reachable(content, roots(layout))
+        if only is None:
+            candidates = {str(digest) for digest in content.digests()} | {f"sha256:{n}" for n in layers.names()}
+        else:
+            candidates = reachable(content, set(only))
+        blobs, trees, reclaimed = [], [], 0
+        for text in sorted(candidates - needed):
+            digest = parse_or_none(text)
+            if digest is None:
+                continue
+            if content.has(digest):
+                reclaimed += content.remove(digest)
+                blobs.append(text)
+            if layers.has(digest) and layers.retire(digest.hex, later.enter_context(entry(layout, "dead"))):
+                trees.append(text)
+    return Garbage(blobs=tuple(blobs), layers=tuple(trees), reclaimed=reclaimed)
+
+
+def roots(layout: StoreLayout) -> set[str]:
+    """The digests that images, containers and pulls name."""
+    found = set(digests_in(read_json(layout.index)))
+    for name in os.listdir(layout.containers):
+        found |= container_digests(f"{layout.containers}/{name}/record.json")
+    return found | leased(layout)
+
+
+def container_digests(path: str) -> set[str]:
+    """The layers and the image of a container's record; nothing for one that is gone or unreadable."""
+    record = read_json(path)
+    if not isinstance(record, dict):
+        return set()
+    layers = record.get("layers")
+    found = {f"sha256:{item}" for item in layers if isinstance(item, str)} if isinstance(layers, list) else set()
+    image = record.get("image_digest")
+    return found | ({image} if isinstance(image, str) else set())
+
+
+def reachable(content: Content, start: set[str]) -> set[str]:
+    """``start`` and everything that documents among it point at."""
+    seen: set[str] = set()
+    pending = list(start)
+    while pending:
+        text = pending.pop()
+        if text in seen:
+            continue
+        seen.add(text)
+        digest = parse_or_none(text)
+        if digest is not None:
+            pending.extend(digests_in(read_document(content.path(digest))))
+    return seen
+
+
+def read_document(path: str) -> object:
+    """A blob that is a JSON document, else None."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > MAX_BYTES:
+                return None
+    except OSError:
+        return None
+    return read_json(path)
+
+
+def read_json(path: str) -> object:
+    try:
+        with open(path, "rb") as file:
+            document: object = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document
+
+
+def digests_in(document: object) -> Iterator[str]:
+    """All values of fields called ``digest``, and the members of ``diff_ids``."""
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                if key == "digest" and isinstance(item, str):
+                    yield item
+                elif key == "diff_ids" and isinstance(item, list):
+                    yield from (text for text in item if isinstance(text, str))
+                else:
+                    pending.append(item)

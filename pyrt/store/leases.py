@@ -1,0 +1,71 @@
+"""What a pull under way needs, so that garbage collection leaves it alone although no image names it yet.
+
+A lease is a file in ``tmp/`` with the digests, owned like every entry there: when its owner dies, the sweep finds it
+and collects what it lists. Taking one, and collecting, exclude each other by the store lock; the pull itself holds no
+lock, so ``rmi`` never waits for somebody's download.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+
+from pyrt.store.locks import hold
+from pyrt.store.staging import discard, named_entry, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyrt.oci.digest import Digest
+    from pyrt.store.layout import StoreLayout
+
+PREFIX = "lease-"
+STORE_LOCK = "store"
+
+
+class Lease:
+    """The digests of blobs and layers that stay as long as this lease does."""
+
+    def __init__(self, layout: StoreLayout, path: str) -> None:
+        self._layout = layout
+        self._path = path
+        self.digests: frozenset[str] = frozenset()
+
+    def add(self, digests: Iterable[Digest]) -> None:
+        """Protect these too, from now on: look whether they are here only after this returns. Raises NoSpace."""
+        more = self.digests | {str(digest) for digest in digests}
+        if more != self.digests:
+            self.digests = more
+            with hold(self._layout.lock(STORE_LOCK), shared=True):
+                replace(self._layout, self._path, json.dumps(sorted(more)).encode(), durable=False)
+
+
+@contextmanager
+def lease(layout: StoreLayout) -> Iterator[Lease]:
+    """An empty lease, released at the end."""
+    with named_entry(layout, f"{PREFIX}{os.urandom(8).hex()}") as path:
+        try:
+            yield Lease(layout, path)
+        finally:
+            discard(path)
+
+
+def leased(layout: StoreLayout) -> set[str]:
+    """All digests under lease. Call it with the store lock held exclusively."""
+    found: set[str] = set()
+    for name in os.listdir(layout.tmp):
+        if name.startswith(PREFIX):
+            found |= read_lease(f"{layout.tmp}/{name}")
+    return found
+
+
+def read_lease(path: str) -> set[str]:
+    """The digests in a lease; empty for one that is gone or damaged (a power cut: its owner is dead then)."""
+    try:
+        with open(path, "rb") as file:
+            digests = json.load(file)
+    except (OSError, ValueError):
+        return set()
+    return {item for item in digests if isinstance(item, str)} if isinstance(digests, list) else set()

@@ -1,0 +1,144 @@
+"""One layer's pipeline: the bytes of a blob in, a tree and its diff id out, all stages at once.
+
+    caller's thread: chunks -> | decompress, sha256 of the tar | -> | extract |
+
+*Should*: no stage waits for the whole of another; the queues between them bound the memory, whatever the layer's size.
+*Mustn't*: call a damaged transfer a bad layer: when decompressing or unpacking fails for the layer's form, the stages
+before go on to the end, so that the digest of the blob, which says what really happened, gets its chance to be wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pyrt.errors import LayerError, NoSpace
+from pyrt.oci import limits
+from pyrt.oci.digest import Digest
+from pyrt.store.decompress import decompress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Protocol
+
+    from pyrt.store.channel import Channel, Scope
+
+    class Unpacker(Protocol):
+        """What takes a tar in buffers (pyrt._native.extract.Extractor)."""
+
+        def feed(self, data: bytes) -> None: ...
+        def finish(self) -> object: ...
+        def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """A layer that went through: the digest of its tar, and the tar's bytes."""
+
+    diff_id: Digest
+    size: int
+
+
+def unpack(
+    chunks: Iterable[bytes],
+    start: Callable[[], Unpacker],
+    scope: Scope,
+    *,
+    label: str,
+    compressed_size: int | None,
+    watch: Callable[[int], None],
+) -> Unpacked:
+    """Run the pipeline; ``chunks`` is read in the calling thread, and an exception of it ends all.
+
+    ``start`` makes the extractor, in the thread that will use it. ``label`` names the layer in errors, ``watch`` is
+    told the bytes of tar so far. When this returns or raises, its threads have ended. Raises Cancelled; the reason is
+    in ``scope.error``.
+    """
+    compressed = scope.channel(limits.QUEUED_COMPRESSED)
+    plain = scope.channel(limits.QUEUED_PLAIN)
+    tar = Tar(most=most_bytes(compressed_size))
+    threads = [
+        scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"),
+        scope.spawn(lambda: extract(plain, start, label, watch), f"extract {label}"),
+    ]
+    try:
+        for chunk in chunks:
+            compressed.put(chunk)
+        compressed.close()
+    except BaseException as error:
+        scope.cancel(error)
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+    scope.check()
+    return Unpacked(diff_id=Digest(algorithm="sha256", hex=tar.hasher.hexdigest()), size=tar.size)
+
+
+class Tar:
+    """What is known of the uncompressed bytes that have passed."""
+
+    def __init__(self, most: int) -> None:
+        self.hasher = hashlib.sha256()
+        self.size = 0
+        self._most = most
+
+    def add(self, buffer: bytes) -> None:
+        """Count and hash. Raises LayerError for a layer that expands beyond all that is honest."""
+        self.size += len(buffer)
+        if self.size > self._most:
+            raise LayerError(f"expands to more than {self._most} bytes", step="limit")
+        self.hasher.update(buffer)
+
+
+def most_bytes(compressed_size: int | None) -> int:
+    """How large a layer's tar may be, for the size of its blob (None: unknown)."""
+    if compressed_size is None:
+        return limits.MAX_LAYER_BYTES
+    return min(limits.MAX_LAYER_BYTES, limits.EXPANSION_RATIO * compressed_size + limits.EXPANSION_GRACE)
+
+
+def expand(compressed: Channel, tar: Tar, plain: Channel, label: str) -> None:
+    """The second stage."""
+    try:
+        for buffer in decompress(compressed):
+            tar.add(buffer)
+            plain.put(buffer)
+    except LayerError as error:
+        if error.step != "limit":
+            drain(compressed)
+        raise labelled(error, label) from error
+    plain.close()
+
+
+def extract(plain: Channel, start: Callable[[], Unpacker], label: str, watch: Callable[[int], None]) -> None:
+    """The third stage. The extractor knows where the archive ends; what follows it is only hashed."""
+    unpacker, done = start(), 0
+    try:
+        for buffer in plain:
+            unpacker.feed(buffer)
+            done += len(buffer)
+            watch(done)
+        unpacker.finish()
+    except NoSpace as error:
+        raise NoSpace(f"{label}: {error}", hint="free some space, or move the store with PYRT_ROOT") from error
+    except LayerError as error:
+        if not error.errno:
+            drain(plain)
+        raise labelled(error, label) from error
+    finally:
+        unpacker.close()
+
+
+def drain(channel: Iterable[bytes]) -> None:
+    """Let the stages before come to their end."""
+    for _ in channel:
+        pass
+
+
+def labelled(error: LayerError, label: str) -> LayerError:
+    """The same error with the layer's name in front."""
+    return LayerError(
+        f"{label}: {error}", entry=error.entry, step=error.step, errno=error.errno, hint=error.hint
+    )

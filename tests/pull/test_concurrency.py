@@ -1,0 +1,68 @@
+"""Many processes pull the same image: each blob is fetched once, unpacked once, and all of them get it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from pyrt.pull import pull
+from pyrt.store.store import Store
+from tests.pull.leftovers import is_clean
+from tests.support import images
+from tests.support.fault_registry import noise
+from tests.support.images import Entry
+from tests.support.registries import RunningRegistry
+
+PULLER = """
+import os, sys
+from pyrt.pull import pull
+from pyrt.store.store import Store
+sys.stdin.readline()
+kinds = []
+image = pull(sys.argv[2], store=Store.open(sys.argv[1]), progress=lambda event: kinds.append(event.kind))
+print(image.digest, kinds.count("unpack") > 0)
+"""
+
+
+def test_sixteen_processes_fetch_each_blob_once(
+    registry: RunningRegistry, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    layers = [
+        images.layer(images.tar([Entry(name=f"f{number}", content=noise(2 << 20, number))])) for number in range(4)
+    ]
+    built = images.image(layers)
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    images.write_layout(layout, {"latest": built})
+    registry.push(layout, "sixteen")
+    before, root = len(registry.requests()), str(tmp_path / "store")
+    pullers = [
+        subprocess.Popen(
+            [sys.executable, "-c", PULLER, root, f"{registry.host}/sixteen"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environ},
+            text=True,
+        )
+        for _ in range(16)
+    ]
+    for puller in pullers:
+        assert puller.stdin is not None
+        puller.stdin.write("go\n")
+        puller.stdin.flush()
+    answers = [puller.communicate() for puller in pullers]
+    assert {puller.returncode for puller in pullers} == {0}, answers
+    assert {out.split()[0] for out, _ in answers} == {built.digest}
+    asked = Counter(line for line in registry.requests()[before:] if line.startswith("GET") and "/blobs/" in line)
+    for layer in layers:
+        assert sum(count for line, count in asked.items() if layer.digest in line) == 1
+    store = Store.open(root)
+    image = pull(f"{registry.host}/sixteen", store=store, policy="never", environ=environ)
+    assert store.images.present(image)
+    assert len(store.layers.names()) == 4
+    assert len(store.images.list()) == 1
+    assert is_clean(store)

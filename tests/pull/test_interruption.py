@@ -1,0 +1,131 @@
+"""A pull that is killed or interrupted leaves the old image or the new one, and nothing for long."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pyrt.pull import pull
+from pyrt.store.store import Store
+from pyrt.store.sweep import sweep
+from tests.pull.leftovers import is_clean, is_empty
+from tests.support import images, trees
+from tests.support.fault_registry import FaultRegistry, Reply, noise
+from tests.support.fault_registry import image as served
+from tests.support.images import BuiltImage, Entry
+
+NAME = "docker.io/library/busybox:latest"
+PULLER = """
+import sys
+from pyrt.pull import pull
+from pyrt.store.store import Store
+store = Store.open(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+pull(sys.argv[2], store=store)
+"""
+
+
+def version(number: int) -> BuiltImage:
+    shared = images.layer(images.tar([Entry(name="shared", content=noise(100_000))]))
+    files = [Entry(name=f"d/{n}", content=noise(3_000, number * 1000 + n)) for n in range(200)]
+    return images.image([shared, images.layer(images.tar(files))], config={"Cmd": [str(number)]})
+
+
+def layout(tmp_path: Path, number: int) -> str:
+    directory = tmp_path / f"v{number}"
+    directory.mkdir()
+    images.write_layout(directory, {NAME: version(number)})
+    return f"oci:{directory}:{NAME}"
+
+
+def is_whole(store: Store, reference: Store) -> str:
+    """The version that the name has now, checked against another copy of it, file by file."""
+    image = store.images.load(store.images.find(NAME))
+    assert store.images.present(image)
+    for layer in image.layers:
+        assert store.content.size(layer.digest) == layer.size
+    for diff_id in image.diff_ids:
+        ours, other = (trees.manifest(one.layers.path(diff_id)) for one in (store, reference))
+        del ours[b""], other[b""]  # no entry of its own
+        ours.pop(b"d", None), other.pop(b"d", None)
+        assert ours == other
+    assert image.config.cmd is not None
+    return image.config.cmd[0]
+
+
+def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
+    texts = [layout(tmp_path, number) for number in (0, 1)]
+    store, reference = Store.open(str(tmp_path / "store")), Store.open(str(tmp_path / "reference"))
+    for text in reversed(texts):
+        pull(text, store=reference)
+    before = time.monotonic()
+    pull(texts[0], store=store)
+    usual = time.monotonic() - before
+    choice, seen = random.Random(1), set()
+    for turn in range(30):
+        puller = subprocess.Popen(
+            [sys.executable, "-c", PULLER, store.layout.root, texts[(turn + 1) % 2]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert puller.stdin is not None and puller.stdout is not None
+        puller.stdout.readline()
+        puller.stdin.write(b"go\n")
+        puller.stdin.flush()
+        time.sleep(choice.uniform(0, usual * 1.5 + 0.05))
+        puller.send_signal(signal.SIGKILL)
+        puller.communicate()
+        seen.add(is_whole(store, reference))
+    assert seen == {"0", "1"}
+    sweep(store)
+    assert is_clean(store)
+    for text in texts:
+        pull(text, store=store)
+    assert len(store.images.list()) == 2
+    assert len(store.layers.names()) == 3
+    assert len(store.content.digests()) == 7
+
+
+def test_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
+    store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(4 << 20))])
+    with FaultRegistry() as registry:
+        served(registry, "x", "latest", data, lambda seen: Reply(body=data, drip=(1 << 20, 0.3)))
+        puller = subprocess.Popen(
+            [sys.executable, "-c", PULLER, store.layout.root, f"{registry.host}/x"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert puller.stdin is not None
+        puller.stdin.write(b"go\n")
+        puller.stdin.flush()
+        deadline = time.monotonic() + 20
+        while not any(name.startswith("layer-") for name in os.listdir(store.layout.tmp)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        puller.kill()
+        puller.communicate()
+    assert os.listdir(store.layout.tmp)
+    assert sweep(store) == ()
+    assert is_empty(store)
+
+
+def test_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The registry goes silent in the middle of a layer; the user does not wait for it."""
+    store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(6 << 20))])
+    with FaultRegistry() as registry:
+        served(registry, "x", "latest", data, Reply(body=data, drip=(1 << 20, 0.2)))
+        threading.Timer(0.6, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)).start()
+        before = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            pull(f"{registry.host}/x", store=store, environ=environ)
+        assert time.monotonic() - before < 3
+    assert is_empty(store)
