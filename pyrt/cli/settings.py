@@ -1,0 +1,37 @@
+"""The global options, ``pyrt --root DIR --debug COMMAND``, as the commands get them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import click
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyrt.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``root`` moves the data and the run directory; None means the user's own (XDG, or PYRT_ROOT)."""
+
+    root: str | None = None
+    debug: bool = False
+
+    def open_store(self, environ: Mapping[str, str] = os.environ) -> Store:
+        """The store that the options name. Raises StoreError."""
+        from pyrt.store.store import Store
+
+        return Store.open(self.root, environ=environ)
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The settings of this command line; during completion, before the options were carried out, read from them."""
+    found = ctx.find_root().obj
+    if isinstance(found, Settings):
+        return found
+    params = ctx.find_root().params
+    return Settings(root=params.get("root"), debug=bool(params.get("debug")))

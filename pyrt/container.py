@@ -1,0 +1,72 @@
+"""What can be done to one container that exists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from pyrt.errors import ContainerNotFound, ContainerRunning, StoreError
+from pyrt.store.records import RUNNING, Record
+from pyrt.store.store import Store
+
+PATIENCE = 10.0  # seconds that the owner of a killed container gets to let go of it
+
+
+def remove(name: str, *, store: Store, force: bool = False) -> None:
+    """Removes a container (by name, id or the beginning of one) and everything that it wrote. One that runs is refused,
+    or with ``force`` killed first; then one that is not there is no error either.
+
+    Raises ContainerRunning, ContainerNotFound, UsageError (ambiguous), StoreError.
+    """
+    try:
+        record = store.containers.find(name)
+        if store.containers.is_held(record.id):
+            if not force:
+                raise ContainerRunning(f"container {name}: it is running", hint="stop it first, or use --force")
+            kill(store, record)
+        store.containers.remove(record)
+    except ContainerNotFound:
+        if not force:
+            raise
+
+
+def kill(store: Store, record: Record) -> None:
+    """Kills everything in a running container and waits until its owner has let go of it. Raises StoreError when he does
+    not."""
+    deadline = time.monotonic() + PATIENCE
+    while store.containers.is_held(record.id):
+        current = store.containers.reload(record)
+        if current is None:
+            return
+        if current.state == RUNNING:
+            _kill_first(current.pid)
+        if time.monotonic() > deadline:
+            raise StoreError(f"container {record.name}: killed, but the process that runs it does not let go")
+        time.sleep(0.005)
+
+
+def _kill_first(pid: int) -> None:
+    """SIGKILL for PID 1 of a pid namespace; a number that has become somebody else's is left alone."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except (ProcessLookupError, OSError):
+        return
+    try:
+        if _is_first(pid):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+
+
+def _is_first(pid: int) -> bool:
+    """Whether this process is the first of a pid namespace below ours (proc_pid_status(5), NSpid)."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            line = next((line for line in file if line.startswith("NSpid:")), "")
+    except OSError:
+        return False
+    numbers = line.split()[1:]
+    return len(numbers) > 1 and numbers[-1] == "1"

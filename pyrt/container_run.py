@@ -1,0 +1,495 @@
+"""``pyrt run``: from what was asked for to an exit code, in the order in which it happens.
+
+    request -> image (pulled where missing) -> account -> spec -> plan -> process -> exit code
+
+``prepared`` makes everything that a container needs before it exists, ``started`` brings it to life, and each registers with
+one ExitStack how it is undone. Nobody else undoes anything: whatever fails, or whoever presses Ctrl-C, the stack unwinds
+and the machine is as it was before. ``run`` (Python) and ``run_foreground`` (the command line) differ only in what becomes
+of the three streams.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pyrt.errors import CommandFailed, ContainerTimeout, ImageNotFound, UsageError
+from pyrt.host import Host
+from pyrt.oci.image import Image
+from pyrt.oci.spec import Spec
+from pyrt.plan import Plan
+from pyrt.request import CompletedRun, Device, Mount, RunRequest, Ulimit
+from pyrt.runtime import bundle, compile, copy_up, etcfiles, users
+from pyrt.runtime.process import Process, Streams, communicate
+from pyrt.runtime.tree import ImageTree
+from pyrt.store.records import EXITED, RUNNING, Held, Record, automatic_name, check_name
+from pyrt.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import IO, Any
+
+    from pyrt.store.progress import Progress
+
+TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
+PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
+INHERIT = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A container that is ready to be started."""
+
+    held: Held
+    spec: Spec
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """What a container's root is made of: an image's layers, uppermost first, or a plain directory."""
+
+    image: Image | None
+    layers: tuple[str, ...]
+
+    @property
+    def tree(self) -> ImageTree:
+        return ImageTree(self.layers)
+
+
+def run(
+    image: str,
+    argv: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    user: str | None = None,
+    mounts: Sequence[Mount] = (),
+    input: bytes | None = None,
+    stdout: int | IO[Any] | None = PIPE,
+    stderr: int | IO[Any] | None = PIPE,
+    timeout: float | None = None,
+    check: bool = False,
+    network: str = "host",
+    entrypoint: Sequence[str] | None = None,
+    rootfs: str = "",
+    name: str | None = None,
+    hostname: str | None = None,
+    init: bool = False,
+    read_only: bool = False,
+    shm_size: int = 64 << 20,
+    pull: str = "missing",
+    platform: str | None = None,
+    group_add: Sequence[str] = (),
+    cap_add: Sequence[str] = (),
+    cap_drop: Sequence[str] = (),
+    privileged: bool = False,
+    devices: Sequence[Device] = (),
+    ulimits: Sequence[Ulimit] = (),
+    sysctls: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    store: Store | None = None,
+) -> CompletedRun:
+    """Runs a command in a new container of ``image`` and waits for its end, like ``subprocess.run``; the container is gone
+    when this returns.
+
+    ``image`` is a reference or a transport ("busybox", "ghcr.io/org/x@sha256:...", "oci:DIR"); "" with ``rootfs``, a
+    directory that becomes the root. ``argv`` are the words of the command, the image's own where it is empty. ``input`` is
+    fed to stdin, which is empty without it. ``stdout`` and ``stderr`` are PIPE (captured), INHERIT, DEVNULL, a file or an
+    fd; ``stderr`` also STDOUT. ``timeout`` is in seconds from the start of the program.
+
+    Raises ContainerTimeout when the time is up: everything in the container has been killed, and ``error.result`` has what
+    was printed. With ``check`` raises CommandFailed for another exit code than 0. Raises CommandNotFound,
+    CommandNotExecutable, and every other PyrtError for what keeps the container from starting.
+    """
+    request = RunRequest(
+        image=image,
+        rootfs=rootfs,
+        argv=_words(argv),
+        env=tuple((env or {}).items()),
+        workdir=workdir,
+        user=user,
+        mounts=tuple(mounts),
+        network=network,
+        entrypoint=None if entrypoint is None else _words(entrypoint),
+        name=name,
+        hostname=hostname,
+        init=init,
+        read_only=read_only,
+        shm_size=shm_size,
+        pull=pull,
+        platform=platform,
+        group_add=tuple(group_add),
+        cap_add=tuple(cap_add),
+        cap_drop=tuple(cap_drop),
+        privileged=privileged,
+        devices=tuple(devices),
+        ulimits=tuple(ulimits),
+        sysctls=tuple((sysctls or {}).items()),
+        labels=tuple((labels or {}).items()),
+        remove=True,
+        timeout=timeout,
+    )
+    with ExitStack() as undo:
+        container = prepared(request, store or Store.open(), undo)
+        theirs, streams = _pipes(stdout, stderr, input is not None, undo)
+        begun = time.monotonic()
+        process, _ = started(container, (theirs[0], theirs[1], theirs[2]), undo)
+        _close_all(theirs)
+        deadline = None if timeout is None else begun + timeout
+        captured = communicate(process, streams, input or b"", deadline)
+        result = CompletedRun(
+            argv=container.spec.process.args,
+            returncode=process.wait(),
+            stdout=captured.stdout,
+            stderr=captured.stderr,
+            duration=time.monotonic() - begun,
+            image_digest=container.held.record.image_digest,
+            container_id=container.held.record.id,
+        )
+    if captured.timed_out:
+        raise ContainerTimeout(f"{_shown(result.argv)}: not done after {timeout:g} s, and killed", result=result)
+    if check and result.returncode != 0:
+        raise CommandFailed(f"{_shown(result.argv)}: exit code {result.returncode}", result=result)
+    return result
+
+
+def run_foreground(
+    request: RunRequest,
+    *,
+    store: Store,
+    progress: Callable[[], Progress | None] = lambda: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> int:
+    """Runs a container on the caller's own stdin, stdout, stderr and terminal, and returns its exit code.
+
+    Signals that reach this process reach PID 1 of the container; a second SIGINT within 3 s kills it. ``progress`` is asked
+    for a progress display only when something has to be pulled; ``note`` gets a line that a person should see. Main thread
+    only. Raises every PyrtError that keeps the container from starting.
+    """
+    from pyrt.runtime import foreground
+
+    with ExitStack() as undo:
+        signals = undo.enter_context(foreground.forwarded_signals())
+        container = prepared(request, store, undo, progress=progress)
+        with foreground.stdio(request.interactive and not request.tty) as stdio:
+            signals.hold()
+            process, master = started(container, stdio, undo, born=signals.attach)
+        if request.tty and not os.isatty(0) and request.interactive:
+            note("the input is not a terminal")
+        code, timed_out = foreground.attend(process, master, interactive=request.interactive, timeout=request.timeout)
+        finished(container, process)
+        if timed_out:
+            note(f"not done after {request.timeout:g} s, and killed")
+        return code
+
+
+def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
+    """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
+    host = Host.probe()
+    with _rooted(request, store, lambda: None) as root:
+        container_id = os.urandom(32).hex()
+        spec, plan = planned(request, root, host, container_id, store, fill_volumes=False)
+    return {"spec": spec.to_json(), "plan": plan.to_json()}
+
+
+def prepared(
+    request: RunRequest, store: Store, undo: ExitStack, *, progress: Callable[[], Progress | None] = lambda: None
+) -> Prepared:
+    """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
+    host = Host.probe()
+    host.require_full()
+    if request.name is not None:
+        check_name(request.name)
+    store.containers.sweep_some()
+    container_id = os.urandom(32).hex()
+    with _rooted(request, store, progress) as root:
+        spec, plan = planned(request, root, host, container_id, store)
+        held = store.containers.create(_record(request, container_id, root.image, spec))
+    undo.callback(held.release)
+    _write_cidfile(request, held)
+    return Prepared(held=held, spec=spec, plan=plan)
+
+
+def planned(
+    request: RunRequest, root: Root, host: Host, container_id: str, store: Store, *, fill_volumes: bool = True
+) -> tuple[Spec, Plan]:
+    """What the container will be, and what C shall do for it."""
+    account = users.find(_user(request, root), request.group_add, root.tree)
+    name = request.hostname if request.hostname is not None else container_id[:12]
+    directory = store.containers.path(container_id)
+    files = _etc_files(request, name)
+    place = bundle.Surroundings(
+        hostname=name,
+        root_path=request.rootfs or f"{directory}/root",
+        etc_files=tuple((f"/{file}", f"{directory}/{file}") for file, _ in files),
+        volumes=_volumes(request, root, store, fill=fill_volumes),
+        held=host.capabilities,
+    )
+    spec = bundle.make(request, root.image and root.image.config, account, place)
+    placement = compile.Placement(
+        directory=directory,
+        memory=_memory(request, host),
+        files=files,
+        last_capability=host.last_capability,
+        with_init=request.init,
+        window=_window() if request.tty else (0, 0),
+    )
+    return spec, compile.plan(spec, _root_mount(request, root), placement)
+
+
+def started(
+    container: Prepared,
+    stdio: tuple[int, int, int],
+    undo: ExitStack,
+    *,
+    born: Callable[[Process], None] = lambda process: None,
+) -> tuple[Process, int]:
+    """The running container, and the master of its terminal, -1 without one. ``born`` is called first of all. Its end is
+    the undoing: killed if it still runs, then removed if it was to be."""
+    from pyrt._native.launch import launch
+
+    held = container.held
+    try:
+        begun = launch(container.plan, stdio)
+    except BaseException:
+        held.remove()  # as if it had never been tried
+        raise
+    process = Process(pid=begun.pid, pidfd=begun.pidfd)
+    undo.callback(_end, held, process)
+    born(process)
+    if begun.master >= 0:
+        undo.callback(os.close, begun.master)
+    held.write(state=RUNNING, pid=begun.pid, started=_now())
+    return process, begun.master
+
+
+def finished(container: Prepared, process: Process) -> None:
+    """Writes the end into the record of a container that stays."""
+    if not container.held.record.remove:
+        container.held.write(state=EXITED, pid=0, finished=_now(), exit_code=process.wait())
+
+
+def _end(held: Held, process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        code = process.wait()
+        if not held.record.remove:
+            held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
+    process.close()
+    if held.record.remove:
+        held.remove()
+
+
+@contextmanager
+def _rooted(request: RunRequest, store: Store, progress: Callable[[], Progress | None]) -> Iterator[Root]:
+    """The root, safe from garbage collection for the length of the block; the image is pulled where it is missing."""
+    if request.rootfs:
+        with store.using():
+            yield _plain_root(request)
+        return
+    for _ in range(3):
+        with store.using():
+            image = _here(request, store)
+            if image is not None:
+                layers = tuple(store.layers.path(diff_id) for diff_id in reversed(image.config.diff_ids))
+                yield Root(image=image, layers=layers)
+                return
+        pulled = _pull(request, store, progress)
+        request = replace(request, image=pulled, pull="never", platform=None)
+    raise ImageNotFound(f"image {request.image}: another command removes it as often as it is pulled")
+
+
+def _here(request: RunRequest, store: Store) -> Image | None:
+    """The image, if it is complete in the store and nothing was said that asks for a pull first."""
+    if request.pull == "always" or request.platform is not None or request.image.startswith(TRANSPORTS):
+        return None
+    try:
+        image = store.images.load(store.images.find(request.image))
+    except ImageNotFound:
+        return None
+    return image if store.images.present(image) else None
+
+
+def _pull(request: RunRequest, store: Store, progress: Callable[[], Progress | None]) -> str:
+    """Pulls the image and returns a name for exactly what was pulled: its manifest's digest."""
+    from pyrt.pull import pull
+
+    image = pull(request.image, store=store, platform=request.platform, policy=request.pull, progress=progress())
+    return str(image.digest)
+
+
+def _plain_root(request: RunRequest) -> Root:
+    path = os.path.abspath(request.rootfs)
+    if request.image:
+        raise UsageError("an image and --rootfs: only one of them can be the root")
+    if not os.path.isdir(path):
+        raise UsageError(f"--rootfs {request.rootfs}: not a directory")
+    if path == "/":
+        raise UsageError("--rootfs /: the host's own root cannot be a container's")
+    return Root(image=None, layers=(path,))
+
+
+def _record(request: RunRequest, container_id: str, image: Image | None, spec: Spec) -> Record:
+    return Record(
+        id=container_id,
+        name=request.name or automatic_name(container_id),
+        image=request.image or request.rootfs,
+        image_digest=str(image.digest) if image else "",
+        layers=tuple(diff_id.hex for diff_id in image.config.diff_ids) if image else (),
+        command=spec.process.args,
+        created=_now(),
+        remove=request.remove,
+        labels=_labels(request, image),
+        stop_signal=request.stop_signal or (image.config.stop_signal if image else ""),
+        stop_timeout=request.stop_timeout,
+        spec=spec.to_json(),
+    )
+
+
+def _labels(request: RunRequest, image: Image | None) -> tuple[tuple[str, str], ...]:
+    return tuple({**dict(image.config.labels if image else ()), **dict(request.labels)}.items())
+
+
+def _write_cidfile(request: RunRequest, held: Held) -> None:
+    if request.cidfile is None:
+        return
+    try:
+        fd = os.open(request.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        held.remove()
+        raise UsageError(f"--cidfile {request.cidfile}: {error.strerror}") from error
+    with os.fdopen(fd, "w") as file:
+        file.write(held.record.id)
+
+
+def _user(request: RunRequest, root: Root) -> str:
+    return request.user if request.user is not None else (root.image.config.user if root.image else "")
+
+
+def _volumes(request: RunRequest, root: Root, store: Store, *, fill: bool) -> tuple[tuple[str, str], ...]:
+    """Where each named volume is, made and filled where it is new; a missing host directory of ``-v`` is made too."""
+    found = []
+    for mount in request.mounts:
+        target = bundle.normal(mount.target)
+        if mount.kind == "volume" and mount.source:
+            copied = mount.copy and root.image is not None
+            content = partial(copy_up.copy_up, root.tree, target) if copied else lambda directory: None
+            path = store.volumes.use(mount.source, content) if fill else store.volumes.path(mount.source)
+            found.append((target, path))
+        elif mount.kind == "bind" and not os.path.exists(mount.source):
+            if not mount.create_source:
+                raise UsageError(f"bind mount {mount.source}: no such file or directory")
+            if fill:
+                os.makedirs(mount.source, exist_ok=True)
+    return tuple(found)
+
+
+def _etc_files(request: RunRequest, name: str) -> tuple[tuple[str, str], ...]:
+    if name:
+        etcfiles.check_hostname(name)
+    host_hosts = _read("/etc/hosts") if request.network == "host" else None
+    resolv_conf = etcfiles.resolv_conf(
+        _read("/etc/resolv.conf"), request.dns, request.dns_search, request.dns_option
+    )
+    return (
+        ("etc/hostname", etcfiles.hostname(name)),
+        ("etc/hosts", etcfiles.hosts(host_hosts, name, request.add_host)),
+        ("etc/resolv.conf", resolv_conf),
+    )
+
+
+def _root_mount(request: RunRequest, root: Root) -> compile.OverlayRoot | compile.PlainRoot:
+    if root.image is None:
+        return compile.PlainRoot(path=root.layers[0])
+    return compile.OverlayRoot(layers=root.layers, volatile=request.remove)
+
+
+def _memory(request: RunRequest, host: Host) -> int:
+    """Bytes of memory that may hold what the container writes. Only for one that goes away with its process, and only
+    where there is plenty: half of what is available, from two gibibytes on."""
+    if not request.remove or request.scratch == "disk":
+        return 0
+    available = host.available_memory()
+    if request.scratch == "auto" and available < 2 << 30:
+        return 0
+    return available // 2
+
+
+def _window() -> tuple[int, int]:
+    from pyrt.runtime import terminal
+
+    return next((size for fd in (0, 1, 2) if (size := terminal.size(fd)) != (0, 0)), (0, 0))
+
+
+def _pipes(
+    stdout: int | IO[Any] | None, stderr: int | IO[Any] | None, with_input: bool, undo: ExitStack
+) -> tuple[list[int], Streams]:
+    """The container's three fds, to be closed here after the start, and our ends of those that are pipes."""
+    streams = Streams()
+    undo.callback(streams.close)
+    child: list[int] = []
+    undo.callback(_close_all, child)
+    if with_input:
+        end, streams.stdin = os.pipe()
+        child.append(end)
+    else:
+        child.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    for number, target in ((1, stdout), (2, stderr)):
+        if target is PIPE:
+            end_read, end = os.pipe()
+            child.append(end)
+            if number == 1:
+                streams.stdout = end_read
+            else:
+                streams.stderr = end_read
+        elif target is STDOUT and number == 2:
+            child.append(os.dup(child[1]))
+        elif target is DEVNULL:
+            child.append(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
+        else:
+            fd = number if target is None else target if isinstance(target, int) else target.fileno()
+            if fd < 0:
+                raise UsageError(f"{'stdout' if number == 1 else 'stderr'}={fd}: not a file, an fd, PIPE or DEVNULL")
+            child.append(os.dup(fd))
+    return child, streams
+
+
+def _close_all(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())
+
+
+def _words(argv: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(argv, (str, bytes)):
+        raise UsageError("argv is a list of words, not a string", hint='for a shell: ["sh", "-c", ...]')
+    return tuple(argv)
+
+
+def _shown(argv: tuple[str, ...]) -> str:
+    return argv[0] if len(argv) == 1 else f"{argv[0]} ..."
+
+
+def _json(document: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(document)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _now() -> str:
+    nanoseconds = time.time_ns()
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 10**9))
+    return f"{whole}.{nanoseconds % 10**9:09d}Z"
+

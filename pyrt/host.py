@@ -1,0 +1,68 @@
+"""What this machine and this process can do. The rest of the code asks these values, never the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from pyrt.errors import PrivilegeError
+
+SYS_ADMIN, SYS_CHROOT = 21, 18  # capabilities(7)
+
+DOC_ROOTLESS = "run it as root; starting without root comes with the next release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Facts about the calling process and its kernel.
+
+    ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows, ``in_namespace``
+    true where the process's root is not the machine's (user_namespaces(7)).
+    """
+
+    uid: int
+    capabilities: int
+    last_capability: int
+    in_namespace: bool
+
+    @classmethod
+    def probe(cls, proc: str = "/proc") -> Host:
+        """Reads them: proc_pid_status(5), user_namespaces(7)."""
+        status = _read(f"{proc}/self/status")
+        effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+        mapping = _read(f"{proc}/self/uid_map").split()
+        return cls(
+            uid=os.geteuid(),
+            capabilities=int(effective, 16),
+            last_capability=int(_read(f"{proc}/sys/kernel/cap_last_cap") or "40"),
+            in_namespace=mapping != ["0", "0", "4294967295"],
+        )
+
+    @staticmethod
+    def available_memory(proc: str = "/proc") -> int:
+        """Bytes that can be had without swapping: MemAvailable of proc_meminfo(5), 0 where that is not known."""
+        lines = _read(f"{proc}/meminfo").splitlines()
+        return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), 0)
+
+    def holds(self, capability: int) -> bool:
+        """Whether the effective set has this bit."""
+        return bool(self.capabilities >> capability & 1)
+
+    def require_full(self) -> None:
+        """The rung that this release has needs root with CAP_SYS_ADMIN. Raises PrivilegeError that says what is missing."""
+        if self.uid != 0:
+            raise PrivilegeError(f"starting a container: uid {self.uid} is not root", hint=DOC_ROOTLESS)
+        if not self.holds(SYS_ADMIN):
+            raise PrivilegeError(
+                "starting a container: root without CAP_SYS_ADMIN may neither mount nor make namespaces",
+                hint="inside docker: --cap-add SYS_ADMIN --security-opt seccomp=unconfined; "
+                "the rung that needs neither comes with a later release",
+            )
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,94 @@
+"""What C shall do, as data: a flat list of operations for the time between clone and exec, and the last step's payload.
+
+``pyrt.runtime.compile`` makes a Plan of a Spec, ``pyrt._native.launch`` hands it to C (csrc/launch.h has the same names).
+A plan can be printed, and compared in a test without a kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation. ``kind`` is the name after PYRT_OP_ in csrc/launch.h, in small letters; what the other fields mean
+    is written there beside each kind. ``flags`` are names after PYRT_, ``mount_flags`` bits of mount(2)."""
+
+    kind: str
+    target: str | None = None
+    source: str | None = None
+    data: str | None = None
+    flags: tuple[str, ...] = ()
+    mount_flags: int = 0
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    device: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that are set."""
+        names = ("target", "source", "data", "flags", "mount_flags", "mode", "uid", "gid", "device")
+        fields = {name: getattr(self, name) for name in names}
+        if self.kind == "overlay" and self.source is not None:
+            fields["source"] = self.source.split("\0")
+        return {"op": self.kind, **{name: value for name, value in fields.items() if value}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One resource limit: RLIMIT_* number, soft and hard as getrlimit(2) has them."""
+
+    resource: int
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What stage2 does last: csrc/payload.h. Capabilities are bit sets by the numbers of capabilities(7).
+
+    ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are.
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    candidates: tuple[str, ...]
+    workdir: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    bounding: int
+    permitted: int
+    last_capability: int
+    umask: int = 0o022
+    limits: tuple[Limit, ...] = ()
+    no_new_privileges: bool = False
+    with_init: bool = False
+    die_with_parent: bool = True
+    controlling_tty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that C needs for one start. ``namespaces`` are names of clone(2)'s flags: pid, mount, uts, ipc, cgroup,
+    network. ``newroot`` is an empty host directory to put the root together on."""
+
+    ops: tuple[Op, ...]
+    namespaces: tuple[str, ...]
+    newroot: str
+    program: Program
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as ``pyrt run --dry-run`` prints it."""
+        program = {name: getattr(self.program, name) for name in Program.__slots__}
+        program["limits"] = [{name: getattr(limit, name) for name in Limit.__slots__} for limit in self.program.limits]
+        return {
+            "namespaces": [*self.namespaces],
+            "newroot": self.newroot,
+            "operations": [op.to_json() for op in self.ops],
+            "program": program,
+        }

@@ -1,0 +1,109 @@
+"""What was asked for: the values that the command line and the Python API hand to ``pyrt.run``, and what comes back.
+
+Nothing here decides anything; defaults are docker's. Frozen, complete, comparable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A mount that the caller asked for (docker's ``-v``, ``--mount``, ``--tmpfs``).
+
+    ``kind`` is "bind", "volume" or "tmpfs"; ``source`` an absolute host path for a bind, the volume's name for a volume
+    ("" for an anonymous one), "" for a tmpfs; ``target`` an absolute path in the container.
+    """
+
+    kind: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    create_source: bool = False  # -v makes a missing host directory, --mount does not
+    propagation: str = "rprivate"
+    recursive: bool = True  # bind: with the mounts below it (docker's bind-recursive)
+    copy: bool = True  # volume: filled from the image when new
+    size: int | None = None  # tmpfs: bytes
+    mode: int | None = None  # tmpfs: permission bits of its root
+    options: tuple[str, ...] = ()  # tmpfs: exec, noexec, suid, nosuid, dev, nodev, uid=, gid=
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device node of the host (docker's ``--device``); ``permissions`` of the letters r, w, m."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ulimit:
+    """A resource limit by its docker name, "nofile" for RLIMIT_NOFILE; -1 is unlimited (setrlimit(2))."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One ``pyrt run``. Either ``image`` (a reference or a transport, see pyrt.pull) or ``rootfs`` (a directory)."""
+
+    image: str = ""
+    rootfs: str = ""
+    argv: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None  # None: the image's; (): none at all
+    env: tuple[tuple[str, str], ...] = ()  # in order; a later one wins
+    workdir: str | None = None
+    user: str | None = None  # user[:group], names or numbers
+    group_add: tuple[str, ...] = ()
+    name: str | None = None
+    hostname: str | None = None
+    domainname: str | None = None
+    mounts: tuple[Mount, ...] = ()
+    read_only: bool = False
+    shm_size: int = 64 << 20  # bytes
+    init: bool = False
+    network: str = "host"  # "host" or "none"
+    pull: str = "missing"  # "missing", "always" or "never"
+    platform: str | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    devices: tuple[Device, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    add_host: tuple[tuple[str, str], ...] = ()  # (name, address or "host-gateway")
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_option: tuple[str, ...] = ()
+    cidfile: str | None = None
+    stop_signal: str | None = None
+    stop_timeout: int | None = None  # seconds
+    remove: bool = False
+    scratch: str = "auto"  # where what it writes lies while ``remove``: "memory", "disk", "auto" for memory if there is much
+    interactive: bool = False
+    tty: bool = False
+    timeout: float | None = None  # seconds; then everything in the container is killed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedRun:
+    """What a finished run left: like ``subprocess.CompletedProcess``, and what only a container has.
+
+    ``returncode`` is the program's exit code, or 128 + n where signal n ended it. ``stdout`` and ``stderr`` are bytes, b""
+    where they were not captured. ``duration`` is in seconds, from clone to the end of PID 1. ``image_digest`` is the digest
+    of the image's manifest, "" for a plain root directory.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    duration: float = 0.0
+    image_digest: str = ""
+    container_id: str = ""

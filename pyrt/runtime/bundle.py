@@ -1,0 +1,332 @@
+"""From a request and an image to an OCI spec: every default of a container is decided here, and nothing is touched.
+
+The tables are the study's (docker, podman, runc; see docs/security.md): mounts in their order, device nodes, masked and
+read-only paths as the union of docker's and podman's.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import stat
+from dataclasses import dataclass
+
+from pyrt.errors import UsageError
+from pyrt.oci.image import ImageConfig
+from pyrt.oci.spec import (
+    Spec,
+    SpecCapabilities,
+    SpecDevice,
+    SpecMount,
+    SpecProcess,
+    SpecRlimit,
+    SpecUser,
+)
+from pyrt.request import Device, Mount, RunRequest
+from pyrt.runtime import capabilities, rlimits
+from pyrt.runtime.users import Account
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+    "/sys/firmware", "/sys/fs/selinux",
+)  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+
+# Files of /proc that a volume may replace, because file systems like lxcfs serve them (runc has the same list).
+PROC_FILES = ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime", "sys/kernel/ns_last_pid")
+
+IPC_SYSCTLS = (
+    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+)  # fmt: skip
+
+_CGROUP = SpecMount(
+    destination="/sys/fs/cgroup", type="cgroup2", source="cgroup2", options=("ro", "nosuid", "noexec", "nodev")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the bundle needs to know of the container's place: where its own /etc files and each named volume are, the
+    root's path for the record, and the capabilities that we hold (bits)."""
+
+    hostname: str
+    root_path: str
+    etc_files: tuple[tuple[str, str], ...]  # (path in the container, host path)
+    volumes: tuple[tuple[str, str], ...]  # (target, host directory) of each named volume
+    held: int
+
+
+def make(request: RunRequest, image: ImageConfig | None, account: Account, place: Surroundings) -> Spec:
+    """The spec of one container. Raises UsageError for what only shows here: no command, a mount on a forbidden place."""
+    cwd = working_directory(request, image)
+    bounding = capabilities.effective(
+        request.cap_add, request.cap_drop, held=place.held, privileged=request.privileged
+    )
+    permitted = bounding if account.uid == 0 else 0
+    process = SpecProcess(
+        args=arguments(request, image),
+        env=environment(request, image, account, place.hostname),
+        cwd=cwd,
+        user=SpecUser(uid=account.uid, gid=account.gid, additional_gids=account.groups),
+        capabilities=SpecCapabilities(
+            bounding=capabilities.names(bounding), permitted=capabilities.names(permitted)
+        ),
+        rlimits=tuple(
+            SpecRlimit(
+                type=f"RLIMIT_{limit.name.upper()}", soft=rlimits.value(limit.soft), hard=rlimits.value(limit.hard)
+            )
+            for limit in request.ulimits
+        ),
+        terminal=request.tty,
+    )
+    return Spec(
+        root_path=place.root_path,
+        root_readonly=request.read_only,
+        hostname=place.hostname,
+        domainname=request.domainname or "",
+        process=process,
+        mounts=mounts(request, image, place),
+        namespaces=("pid", "mount", "uts", "ipc", "cgroup", *(("network",) if request.network == "none" else ())),
+        devices=devices(request),
+        masked_paths=() if request.privileged else (*MASKED, *thermal_throttles()),
+        readonly_paths=() if request.privileged else READ_ONLY,
+        sysctl=sysctls(request),
+        rootfs_propagation="slave" if any("slave" in m.propagation for m in request.mounts) else "private",
+        annotations=request.annotations,
+    )
+
+
+def arguments(request: RunRequest, image: ImageConfig | None) -> tuple[str, ...]:
+    """Entrypoint and command. docker's rule: an entrypoint given by the caller also drops the image's command."""
+    own_entrypoint = (image.entrypoint if image else None) or ()
+    own_command = (image.cmd if image else None) or ()
+    if request.entrypoint is None:
+        result = (*own_entrypoint, *(request.argv or own_command))
+    else:
+        result = (*request.entrypoint, *request.argv)
+    if not result:
+        raise UsageError("no command: the image names none, and none was given", hint="add one after the image's name")
+    if not result[0]:
+        raise UsageError("the command is an empty string")
+    for word in result:
+        if "\0" in word:
+            raise UsageError("a word of the command has a NUL in it")
+    return result
+
+
+def environment(
+    request: RunRequest, image: ImageConfig | None, account: Account, hostname: str
+) -> tuple[str, ...]:
+    """The whole environment, in docker's order; nothing of the caller's own is in it."""
+    values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
+    if request.tty:
+        values["TERM"] = "xterm"
+    for text in image.env if image else ():
+        name, _, value = text.partition("=")
+        if name:
+            values[name] = value
+    values.update(request.env)
+    values.setdefault("HOME", account.home)
+    for name, value in values.items():
+        if "\0" in name or "\0" in value or "=" in name:
+            raise UsageError(f"environment variable {name!r}: a NUL or an equals sign where none can be")
+    return tuple(f"{name}={value}" for name, value in values.items())
+
+
+def working_directory(request: RunRequest, image: ImageConfig | None) -> str:
+    """An absolute path of the container, without dots."""
+    asked = request.workdir if request.workdir is not None else (image.working_dir if image else "") or "/"
+    if not asked.startswith("/"):
+        if request.workdir is not None:
+            raise UsageError(f"working directory {asked!r}: not an absolute path")
+        asked = "/" + asked
+    if "\0" in asked:
+        raise UsageError("the working directory has a NUL in it")
+    return normal(asked)
+
+
+def normal(path: str) -> str:
+    """A path of the container without ``//``, ``.`` and ``..`` (by name: links are followed in the root, later)."""
+    return "/" + posixpath.normpath("/" + path).lstrip("/")
+
+
+def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) -> tuple[SpecMount, ...]:
+    """The default mounts, those of our /etc files, then the caller's, a parent always before what is below it. A mount of
+    the caller takes the place of a default one with the same destination."""
+    wanted = [user_mount(mount, dict(place.volumes)) for mount in request.mounts]
+    wanted += image_volumes(image, {mount.destination for mount in wanted})
+    for mount in wanted:
+        check_target(mount.destination)
+    if len({mount.destination for mount in wanted}) < len(wanted):
+        raise UsageError("two mounts have the same place in the container")
+    taken = {mount.destination for mount in wanted}
+    files = [
+        SpecMount(destination=target, type="bind", source=source, options=("bind", "rprivate"))
+        for target, source in place.etc_files
+    ]
+    rw = "rw" if request.privileged else "ro"
+    defaults = [
+        SpecMount(destination="/proc", type="proc", source="proc", options=("nosuid", "noexec", "nodev")),
+        SpecMount(
+            destination="/dev",
+            type="tmpfs",
+            source="tmpfs",
+            options=("nosuid", "strictatime", "mode=755", "size=65536k"),
+        ),
+        SpecMount(
+            destination="/dev/pts",
+            type="devpts",
+            source="devpts",
+            options=("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        ),
+        SpecMount(
+            destination="/dev/shm",
+            type="tmpfs",
+            source="shm",
+            options=("nosuid", "noexec", "nodev", "mode=1777", f"size={request.shm_size}"),
+        ),
+        SpecMount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
+        SpecMount(destination="/sys", type="sysfs", source="sysfs", options=("nosuid", "noexec", "nodev", rw)),
+        _CGROUP if not request.privileged else _replace_option(_CGROUP, "ro", "rw"),
+    ]
+    kept = [mount for mount in (*defaults, *files) if not _covered(mount.destination, taken)]
+    return (*kept, *sorted(wanted, key=lambda mount: mount.destination.count("/")))
+
+
+def _covered(destination: str, taken: set[str]) -> bool:
+    """Whether a mount of the caller's is there, or above: what is below a directory of the caller's is the caller's."""
+    return destination in taken or any(destination.startswith(target + "/") for target in taken if target != "/etc")
+
+
+def _replace_option(mount: SpecMount, old: str, new: str) -> SpecMount:
+    options = tuple(new if option == old else option for option in mount.options)
+    return SpecMount(destination=mount.destination, type=mount.type, source=mount.source, options=options)
+
+
+def user_mount(mount: Mount, volumes: dict[str, str]) -> SpecMount:
+    """One mount of the caller's as the spec has it."""
+    target = normal(mount.target)
+    if mount.kind == "tmpfs":
+        options = ["nosuid", "nodev", *([] if "exec" in mount.options else ["noexec"])]
+        options = [o for o in options if {"nosuid": "suid", "nodev": "dev"}.get(o, "") not in mount.options]
+        options += [o for o in mount.options if o not in ("exec", "suid", "dev", "rw", *options)]
+        if mount.size is not None:
+            options.append(f"size={mount.size}")
+        if mount.mode is not None or not any(o.startswith("mode=") for o in mount.options):
+            options.append(f"mode={mount.mode if mount.mode is not None else 0o1777:o}")
+        if mount.read_only and "ro" not in options:
+            options.append("ro")
+        return SpecMount(destination=target, type="tmpfs", source="tmpfs", options=tuple(options))
+    if mount.kind == "volume" and not mount.source:
+        # An anonymous one: the image's own content of that place, writable, and gone with the container.
+        return SpecMount(destination=target, type="volume", source="", options=("ro",) if mount.read_only else ())
+    source = volumes[target] if mount.kind == "volume" else mount.source
+    bind = "rbind" if mount.recursive else "bind"
+    access = "ro" if mount.read_only else "rw"
+    return SpecMount(destination=target, type="bind", source=source, options=(bind, mount.propagation, access))
+
+
+def image_volumes(image: ImageConfig | None, taken: set[str]) -> list[SpecMount]:
+    """The image's VOLUMEs that the caller has put nothing on."""
+    targets = [normal(path) for path in image.volumes] if image else []
+    return [
+        SpecMount(destination=target, type="volume", source="")
+        for target in dict.fromkeys(targets)
+        if target not in taken and target != "/"
+    ]
+
+
+def check_target(target: str) -> None:
+    """Places that no mount may take: the root, and procfs but for the files that lxcfs serves. Raises UsageError."""
+    if target == "/":
+        raise UsageError("a mount on /: the root is the image's own", hint="use --rootfs for a root of your own")
+    if target == "/proc" or (target.startswith("/proc/") and target.removeprefix("/proc/") not in PROC_FILES):
+        raise UsageError(f"a mount on {target}: /proc is not to be covered")
+
+
+def sysctls(request: RunRequest) -> tuple[tuple[str, str], ...]:
+    """The kernel parameters, if each is one of the container's own namespaces (the OCI runtimes' list). Raises UsageError
+    for any other: it would be set for the whole machine."""
+    for name, value in request.sysctls:
+        if not re.fullmatch(r"[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+", name) or any(not c.isprintable() for c in value):
+            raise UsageError(f"sysctl {name!r}: not a name and a value of sysctl(8)")
+        of_ipc = name in IPC_SYSCTLS or name.startswith("fs.mqueue.")
+        if not of_ipc and not (name.startswith("net.") and request.network == "none"):
+            hint = "with --network host it would be the host's" if name.startswith("net.") else ""
+            raise UsageError(f"sysctl {name}: not one of the container's own namespaces", hint=hint)
+    return request.sysctls
+
+
+def thermal_throttles() -> tuple[str, ...]:
+    """CPU directories whose counters tell what other containers do (moby's list); only where they exist."""
+    base = "/sys/devices/system/cpu"
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return ()
+    paths = (f"{base}/{name}/thermal_throttle" for name in sorted(names) if name[:3] == "cpu" and name[3:].isdigit())
+    return tuple(path for path in paths if os.path.isdir(path))
+
+
+def devices(request: RunRequest) -> tuple[SpecDevice, ...]:
+    """The six nodes that every container has, and what was asked for; with --privileged every node of the host's /dev."""
+    nodes = [SpecDevice(path=f"/dev/{n}", type="c", major=a, minor=b, mode=0o666) for n, a, b in NODES]
+    if request.privileged:
+        known = {node.path for node in nodes}
+        nodes += [node for node in host_devices() if node.path not in known]
+    for device in request.devices:
+        nodes = [node for node in nodes if node.path != normal(device.target)]
+        nodes.append(host_device(device))
+    return tuple(nodes)
+
+
+def host_device(device: Device) -> SpecDevice:
+    """The node of the host as it is there. Raises UsageError where there is none."""
+    try:
+        status = os.stat(device.source)
+    except OSError as error:
+        raise UsageError(f"--device {device.source}: {error.strerror}") from error
+    if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+        raise UsageError(f"--device {device.source}: not a device node")
+    target = normal(device.target)
+    if not target.startswith("/dev/"):
+        raise UsageError(f"--device {device.source}: its place in the container must be below /dev, not {target}")
+    return _node(target, status)
+
+
+def _node(path: str, status: os.stat_result) -> SpecDevice:
+    return SpecDevice(
+        path=path,
+        type="c" if stat.S_ISCHR(status.st_mode) else "b",
+        major=os.major(status.st_rdev),
+        minor=os.minor(status.st_rdev),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+    )
+
+
+def host_devices(root: str = "/dev") -> list[SpecDevice]:
+    """Every device node of the host's /dev but those of other mounts' own business (pts, shm, mqueue, the console)."""
+    found = []
+    for directory, names, files in os.walk(root):
+        names[:] = [name for name in names if os.path.join(directory, name) not in (f"{root}/pts", f"{root}/shm",
+                    f"{root}/mqueue", f"{root}/fd")]  # fmt: skip
+        for name in files:
+            path = os.path.join(directory, name)
+            if name in ("console", "ptmx"):
+                continue
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue
+            if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                found.append(_node("/dev" + path.removeprefix(root), status))
+    return found

@@ -1,0 +1,222 @@
+"""From an OCI spec to a plan: which operation, in which order. Pure; the order is the whole point.
+
+Devices before masks, because a mask is a bind of the container's own, verified /dev/null. Sysctls after /proc is mounted
+and before /proc/sys becomes read-only. The caller's mounts before the masks, so that none of them can lift one. The root
+becomes read-only last, when every mount point has been made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from pyrt.errors import Unsupported
+from pyrt.oci.spec import Spec, SpecDevice, SpecMount
+from pyrt.plan import Limit, Op, Plan, Program
+from pyrt.runtime import capabilities, rlimits
+from pyrt.runtime.bundle import NODES, PROC_FILES
+
+# mount(2)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS = 1, 2, 4, 8, 16
+MS_NOATIME, MS_NODIRATIME, MS_REC, MS_RELATIME, MS_STRICTATIME = 1 << 10, 1 << 11, 1 << 14, 1 << 21, 1 << 24
+MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE = 1 << 18, 1 << 19, 1 << 17
+
+# option -> (bits set, bits cleared); what is not here is the file system's own and goes into its options
+_FLAGS = {
+    "ro": (MS_RDONLY, 0), "rw": (0, MS_RDONLY), "nosuid": (MS_NOSUID, 0), "suid": (0, MS_NOSUID), "nodev": (MS_NODEV, 0),
+    "dev": (0, MS_NODEV), "noexec": (MS_NOEXEC, 0), "exec": (0, MS_NOEXEC), "sync": (MS_SYNCHRONOUS, 0),
+    "noatime": (MS_NOATIME, 0), "nodiratime": (MS_NODIRATIME, 0), "relatime": (MS_RELATIME, 0),
+    "strictatime": (MS_STRICTATIME, 0),
+}  # fmt: skip
+_PROPAGATION = {
+    "private": MS_PRIVATE, "rprivate": MS_PRIVATE | MS_REC, "slave": MS_SLAVE, "rslave": MS_SLAVE | MS_REC,
+}  # fmt: skip
+_BIND_FLAGS = {
+    "rbind": "recursive", "ro": "read_only", "nosuid": "nosuid", "nodev": "nodev", "noexec": "noexec",
+}  # fmt: skip
+
+_DEV_LINKS = (
+    ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"), ("/dev/core", "/proc/kcore"),
+)  # fmt: skip
+
+# Their place must be a directory of the image itself: what is mounted there is trusted afterwards.
+_REAL = ("/proc", "/sys", "/dev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayRoot:
+    """Layers, uppermost first, with a writable directory on top; ``volatile`` never waits for the disk (overlayfs.rst)."""
+
+    layers: tuple[str, ...]
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainRoot:
+    """A directory that is the root as it is (``--rootfs``)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where on the host a plan is carried out, and the facts about the process and the terminal that it needs.
+
+    ``directory`` is the container's own, absolute. ``memory`` are bytes of a tmpfs that covers it (and with it everything
+    that the container writes), 0 to have it on disk. ``files`` are (name, text) of what is bound over /etc.
+    """
+
+    directory: str
+    memory: int
+    files: tuple[tuple[str, str], ...]
+    last_capability: int
+    with_init: bool = False
+    window: tuple[int, int] = (0, 0)  # rows, columns
+
+
+def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
+    """The plan for one container. Raises Unsupported for a combination that no order of operations gives."""
+    own_dev = any(mount.destination == "/dev" and mount.type == "tmpfs" for mount in spec.mounts)
+    if spec.process.terminal and not own_dev:
+        raise Unsupported("-t together with a mount on /dev: the terminal needs a /dev of the container's own")
+    if len(spec.devices) > len(NODES) and not own_dev:
+        raise Unsupported("--device together with a mount on /dev: the nodes need a /dev of the container's own")
+    user = spec.process.user
+    ops = [
+        Op("private", mount_flags=MS_REC | (MS_SLAVE if spec.rootfs_propagation == "slave" else MS_PRIVATE)),
+        *_scratch(root, place),
+        _root(root, place),
+        *_mounts(spec, place, own_dev),
+        *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
+        *(Op("mask", target=path) for path in spec.masked_paths),
+        *(Op("readonly", target=path) for path in spec.readonly_paths),
+        *([Op("console", uid=user.uid, mode=place.window[0] << 16 | place.window[1])] if spec.process.terminal else []),
+        *([Op("hostname", data=spec.hostname)] if spec.hostname else []),
+        *([Op("domainname", data=spec.domainname)] if spec.domainname else []),
+        *([Op("loopback")] if "network" in spec.namespaces else []),
+        *([Op("mkdir", target=spec.process.cwd, mode=0o755, uid=user.uid, gid=user.gid)] if spec.process.cwd != "/" else []),
+        *([Op("remount_root")] if spec.root_readonly else []),
+        Op("pivot"),
+    ]
+    newroot = f"{place.directory}/root"
+    return Plan(ops=tuple(ops), namespaces=spec.namespaces, newroot=newroot, program=_program(spec, place))
+
+
+def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
+    """The container's own files: made by the child, so that those in memory are nobody's to clean up."""
+    base = place.directory
+    cover = [Op("scratch", target=base, data=f"mode=700,size={place.memory}")] if place.memory else []
+    directories = [("root", 0o700), ("etc", 0o700)]
+    if isinstance(root, OverlayRoot):
+        directories += [("upper", 0o755), ("work", 0o700)]  # upper is the root directory that the container sees
+    return [
+        *cover,
+        *(Op("scratch_directory", target=f"{base}/{name}", mode=mode) for name, mode in directories),
+        *(Op("scratch_file", target=f"{base}/{name}", data=text, mode=0o644) for name, text in place.files),
+    ]
+
+
+def _root(root: OverlayRoot | PlainRoot, place: Placement) -> Op:
+    if isinstance(root, PlainRoot):
+        return Op("root", source=root.path, flags=("recursive",))
+    flags = ("volatile",) if root.volatile else ()
+    layers = "\0".join(root.layers) + "\0"
+    base = place.directory
+    return Op("overlay", source=layers, target=f"{base}/upper", data=f"{base}/work", flags=flags)
+
+
+def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
+    ops: list[Op] = []
+    for number, mount in enumerate(spec.mounts):
+        if mount.type == "volume":
+            ops += _volume(spec, mount, f"{place.directory}/volume{number}")
+            continue
+        ops.append(_bind(mount) if mount.type == "bind" else _filesystem(mount))
+        if own_dev and mount.destination == "/dev":
+            ops += [_node(device) for device in spec.devices]
+            ops += [Op("symlink", target=path, source=target) for path, target in _DEV_LINKS]
+    return ops
+
+
+def _volume(spec: Spec, mount: SpecMount, directory: str) -> list[Op]:
+    """An anonymous volume. Where the root is writable the place itself is one; where it is not, an overlay on it."""
+    read_only = [Op("readonly", target=mount.destination)] if "ro" in mount.options else []
+    if not spec.root_readonly:
+        return [Op("mkdir", target=mount.destination, mode=0o755), *read_only]
+    return [
+        *(Op("scratch_directory", target=path, mode=0o755) for path in (directory, f"{directory}/u", f"{directory}/w")),
+        Op("volume", target=mount.destination, source=f"{directory}/u", data=f"{directory}/w"),
+        *read_only,
+    ]
+
+
+def _filesystem(mount: SpecMount) -> Op:
+    flags, data = split_options(mount.options)
+    words = ("real_directory",) if mount.destination in _REAL else ()
+    words += ("optional",) if mount.type in ("cgroup2", "mqueue") else ()
+    return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=words)
+
+
+def split_options(options: tuple[str, ...]) -> tuple[int, str]:
+    """mount(2)'s flags and the file system's own options, comma separated."""
+    flags, own = 0, []
+    for option in options:
+        if option in _FLAGS:
+            bits, cleared = _FLAGS[option]
+            flags = (flags | bits) & ~cleared
+        else:
+            own.append(option)
+    return flags, ",".join(own)
+
+
+def _bind(mount: SpecMount) -> Op:
+    flags = tuple(_BIND_FLAGS[option] for option in mount.options if option in _BIND_FLAGS)
+    if mount.destination.removeprefix("/proc/") in PROC_FILES:
+        flags += ("on_proc",)
+    propagation = next((_PROPAGATION[option] for option in mount.options if option in _PROPAGATION), 0)
+    return Op("bind", target=mount.destination, source=mount.source, flags=flags, mount_flags=propagation)
+
+
+def _node(device: SpecDevice) -> Op:
+    kind = {"c": 0o020000, "b": 0o060000, "p": 0o010000}[device.type]
+    return Op(
+        "node",
+        target=device.path,
+        mode=kind | device.mode,
+        device=os.makedev(device.major, device.minor),
+        uid=device.uid,
+        gid=device.gid,
+    )
+
+
+def _program(spec: Spec, place: Placement) -> Program:
+    process = spec.process
+    limits = (
+        Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits
+    )
+    return Program(
+        argv=process.args,
+        env=process.env,
+        candidates=candidates(process.args[0], process.env),
+        workdir=process.cwd,
+        uid=process.user.uid,
+        gid=process.user.gid,
+        groups=process.user.additional_gids,
+        bounding=capabilities.bits(process.capabilities.bounding),
+        permitted=capabilities.bits(process.capabilities.permitted),
+        last_capability=place.last_capability,
+        umask=process.user.umask,
+        limits=tuple(limits),
+        no_new_privileges=process.no_new_privileges,
+        with_init=place.with_init,
+        controlling_tty=process.terminal,
+    )
+
+
+def candidates(program: str, env: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths that execvp(3) would try, by the container's own PATH; an empty element of it is the working directory."""
+    if "/" in program:
+        return (program,)
+    path = next((text[5:] for text in env if text.startswith("PATH=")), "")
+    return tuple(f"{directory or '.'}/{program}" for directory in path.split(":")) if path else (program,)

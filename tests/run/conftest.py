@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyrt.container_run import run
+from pyrt.request import CompletedRun
+from pyrt.store.store import Store
+from tests.support import images
+from tests.support.leaks import assert_nothing_new, snapshot
+from tests.support.parts import missing
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the busybox image and some of its odd relatives, made once."""
+    from pyrt.image_pull import pull
+
+    if os.geteuid() != 0:
+        missing("not root")
+    root = tmp_path_factory.mktemp("store")
+    layout = tmp_path_factory.mktemp("layout")
+    made = {"busybox": images.busybox(), **odd_images()}
+    images.write_layout(layout, {f"docker.io/library/{name}:latest": image for name, image in made.items()})
+    store = Store.open(str(root))
+    for name in made:
+        pull(f"oci:{layout}:docker.io/library/{name}:latest", store=store)
+    return root
+
+
+def odd_images() -> dict[str, images.BuiltImage]:
+    """Images whose configuration or tree is what a test is about."""
+    entry = images.Entry
+    return {
+        "configured": images.busybox(
+            config={
+                "Env": [images.PATH, "COLOUR=blue", "EMPTY="],
+                "Entrypoint": ["/bin/echo", "entry"],
+                "Cmd": ["cmd"],
+                "User": "app",
+                "WorkingDir": "/made/here",
+                "Volumes": {"/data": {}},
+                "Labels": {"kind": "test"},
+                "StopSignal": "SIGINT",
+            },
+            entries=[
+                entry(name="data", kind="dir", mode=0o755, uid=1000, gid=1000),
+                entry(name="data/file", content=b"from the image", uid=1000, gid=1000),
+            ],
+        ),
+        "links": images.busybox(
+            entries=[
+                entry(name="var/run", kind="sym", link="/run"),
+                entry(name="run", kind="dir", mode=0o755),
+                entry(name="etc/resolv.conf", kind="sym", link="/run/systemd/resolve/stub-resolv.conf"),
+                entry(name="out", kind="sym", link="../../../../../../tmp"),
+                entry(name="dangling", kind="sym", link="/not/there"),
+            ]
+        ),
+        "proclink": images.busybox(entries=[entry(name="proc", kind="sym", link="/tmp")]),
+        "devlink": images.busybox(entries=[entry(name="dev", kind="sym", link="/tmp")]),
+        "empty": images.busybox(config={"Cmd": None}),
+        "nouser": images.busybox(config={"User": "nobody-has-this-name"}),
+        "script": images.busybox(
+            entries=[
+                entry(name="noexec", content=b"#!/bin/sh\n", mode=0o644),
+                entry(name="noshebang", content=b"\x7fELFnot really", mode=0o755),
+                entry(name="nointerpreter", content=b"#!/not/there\n", mode=0o755),
+            ]
+        ),
+    }
+
+
+@pytest.fixture
+def store(store_root: Path) -> Iterator[Store]:
+    """The store; after the test no container, mount, process or fd is there that was not before."""
+    before = snapshot(store_root)
+    yield Store.open(str(store_root))
+    for name in os.listdir(store_root / "containers"):
+        subprocess.run(["rm", "-rf", str(store_root / "containers" / name)], check=True)
+        pytest.fail(f"a container was left behind: {name}")
+    assert_nothing_new(before, store_root)
+
+
+@pytest.fixture
+def busybox(store: Store) -> Callable[..., CompletedRun]:
+    """``pyrt.run`` of a shell script in the busybox image; other options as they are."""
+
+    def in_busybox(script: str, image: str = "busybox", **options: object) -> CompletedRun:
+        return run(image, ["sh", "-c", script], store=store, **options)  # type: ignore[arg-type]
+
+    return in_busybox
+
+
+@pytest.fixture
+def pyrt(store: Store, store_root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line on the same store."""
+
+    def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "pyrt", "--root", str(store_root), *words]
+        options = {"capture_output": True, "text": True, "timeout": 60, **options}
+        return subprocess.run(argv, cwd=options.pop("cwd", REPOSITORY), **options)  # type: ignore[call-overload, no-any-return]
+
+    return command

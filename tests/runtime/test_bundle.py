@@ -1,0 +1,210 @@
+"""Defaults and options of a container, as data: from a request to a spec and a plan, without a kernel."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyrt.errors import PrivilegeError, Unsupported, UsageError
+from pyrt.oci.image import ImageConfig
+from pyrt.request import Device, Mount, RunRequest
+from pyrt.runtime import bundle, capabilities, compile, etcfiles, rlimits, signals
+from pyrt.runtime.users import Account
+
+ROOT = Account(uid=0, gid=0, groups=(0,), home="/root")
+EVERYTHING = (1 << 41) - 1
+PLACE = bundle.Surroundings(hostname="host", root_path="/r", etc_files=(("/etc/hosts", "/c/etc/hosts"),), volumes=(), held=EVERYTHING)  # fmt: skip
+PLACEMENT = compile.Placement(directory="/c", memory=0, files=(("etc/hosts", "x"),), last_capability=40)
+
+
+def image(**config: object) -> ImageConfig:
+    document = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": {"type": "layers", "diff_ids": []}}
+    return ImageConfig.parse(json.dumps(document).encode())
+
+
+def spec(config: ImageConfig | None = None, account: Account = ROOT, place: bundle.Surroundings = PLACE, **request: object):  # type: ignore[no-untyped-def]
+    return bundle.make(RunRequest(**{"argv": ("true",), **request}), config, account, place)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "cmd", "asked_entrypoint", "argv", "expected"),
+    [
+        (None, ["c"], None, (), ("c",)),
+        (["e"], ["c"], None, (), ("e", "c")),
+        (["e"], ["c"], None, ("a", "b"), ("e", "a", "b")),
+        (["e"], ["c"], ("x",), (), ("x",)),
+        (["e"], ["c"], ("x",), ("a",), ("x", "a")),
+        (["e"], ["c"], (), ("a",), ("a",)),
+        (None, None, None, ("a",), ("a",)),
+    ],
+)
+def test_entrypoint_and_command_as_docker_has_them(entrypoint, cmd, asked_entrypoint, argv, expected):
+    request = RunRequest(argv=argv, entrypoint=asked_entrypoint)
+    assert bundle.arguments(request, image(Entrypoint=entrypoint, Cmd=cmd)) == expected
+
+
+@pytest.mark.parametrize("argv", [(), ("",), ("a\0b",)])
+def test_commands_that_cannot_be(argv):
+    with pytest.raises(UsageError):
+        bundle.arguments(RunRequest(argv=argv), image())
+
+
+def test_environment_in_dockers_order():
+    request = RunRequest(env=(("B", "mine"), ("C", "")), tty=True)
+    env = bundle.environment(request, image(Env=["A=1", "B=2", "PATH=/x", "NOVALUE"]), ROOT, "h")
+    assert env == ("PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=1", "B=mine", "NOVALUE=", "C=", "HOME=/root")
+
+
+def test_mounts_in_their_order_and_the_callers_win():
+    mounts = (
+        Mount(kind="bind", source="/s", target="/a/b/c"),
+        Mount(kind="tmpfs", target="/dev/shm", size=5),
+        Mount(kind="bind", source="/h", target="/etc/hosts"),
+        Mount(kind="bind", source="/s", target="/a"),
+    )
+    made = [(m.destination, m.type) for m in spec(mounts=mounts).mounts]
+    assert made == [
+        ("/proc", "proc"), ("/dev", "tmpfs"), ("/dev/pts", "devpts"), ("/dev/mqueue", "mqueue"), ("/sys", "sysfs"),
+        ("/sys/fs/cgroup", "cgroup2"), ("/a", "bind"), ("/dev/shm", "tmpfs"), ("/etc/hosts", "bind"), ("/a/b/c", "bind"),
+    ]  # fmt: skip
+
+
+def test_a_dev_of_the_callers_own_gets_no_nodes():
+    made = spec(mounts=(Mount(kind="bind", source="/dev", target="/dev"),))
+    plan = compile.plan(made, compile.PlainRoot(path="/r"), PLACEMENT)
+    assert [op.kind for op in plan.ops if op.kind in ("node", "symlink")] == []
+    with pytest.raises(Unsupported, match="-t"):
+        compile.plan(spec(mounts=(Mount(kind="bind", source="/dev", target="/dev"),), tty=True), compile.PlainRoot(path="/r"), PLACEMENT)
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "/proc/1", "/x/../proc", "//proc//sys", "/proc/cpuinfo/../sys"])
+def test_forbidden_targets(target):
+    with pytest.raises(UsageError):
+        spec(mounts=(Mount(kind="bind", source="/s", target=target),))
+
+
+def test_lxcfs_files_are_allowed_on_proc():
+    made = spec(mounts=(Mount(kind="bind", source="/s", target="/proc/cpuinfo"),))
+    plan = compile.plan(made, compile.PlainRoot(path="/r"), PLACEMENT)
+    assert any(op.target == "/proc/cpuinfo" and "on_proc" in op.flags for op in plan.ops)
+
+
+def test_volumes_of_the_image():
+    config = image(Volumes={"/data": {}, "/other/": {}})
+    mounts = (Mount(kind="bind", source="/s", target="/other"),)
+    made = [(m.destination, m.type) for m in spec(config, mounts=mounts).mounts][-2:]
+    assert made == [("/other", "bind"), ("/data", "volume")]
+    writable = compile.plan(spec(config, mounts=mounts), compile.PlainRoot(path="/r"), PLACEMENT)
+    assert [op.kind for op in writable.ops if op.target == "/data"] == ["mkdir"]
+    closed = compile.plan(spec(config, mounts=mounts, read_only=True), compile.PlainRoot(path="/r"), PLACEMENT)
+    assert [op.kind for op in closed.ops if op.target == "/data"] == ["volume"]
+
+
+def test_order_of_operations():
+    made = spec(sysctls=(("kernel.msgmax", "1"),), read_only=True, network="none", workdir="/w", tty=True)
+    plan = compile.plan(made, compile.OverlayRoot(layers=("/l1", "/l0"), volatile=True), PLACEMENT)
+    kinds = [op.kind for op in plan.ops]
+    assert kinds[0] == "private" and kinds[-2:] == ["remount_root", "pivot"]
+    order = ["scratch_file", "overlay", "mount", "node", "bind", "sysctl", "mask", "readonly", "console", "mkdir", "remount_root"]
+    positions = [kinds.index(kind) for kind in order]
+    assert positions == sorted(positions)
+    assert kinds.index("sysctl") < kinds.index("readonly"), "/proc/sys is closed after it has been written"
+    assert plan.ops[kinds.index("overlay")].source == "/l1\0/l0\0"
+
+
+def test_memory_scratch_is_the_first_mount():
+    placement = compile.Placement(directory="/c", memory=123, files=(), last_capability=40)
+    plan = compile.plan(spec(), compile.OverlayRoot(layers=("/l",)), placement)
+    assert [op.kind for op in plan.ops[:2]] == ["private", "scratch"]
+    assert plan.ops[1].data == "mode=700,size=123"
+
+
+@pytest.mark.parametrize(
+    ("add", "drop", "expected"),
+    [
+        ((), (), capabilities.bits(capabilities.DEFAULT)),
+        ((), ("ALL",), 0),
+        (("NET_RAW",), ("all",), 1 << 13),
+        (("ALL",), (), EVERYTHING),
+        (("ALL",), ("SYS_ADMIN",), EVERYTHING & ~(1 << 21)),
+        ((), ("cap_chown",), capabilities.bits(capabilities.DEFAULT) & ~1),
+        (("CHOWN",), ("CHOWN",), capabilities.bits(capabilities.DEFAULT)),
+    ],
+)
+def test_ct_34_capability_flags(add, drop, expected):
+    assert capabilities.effective(add, drop, held=EVERYTHING) == expected
+
+
+def test_ct_34_what_we_do_not_hold():
+    held = EVERYTHING & ~(1 << 24) & ~1
+    assert capabilities.effective((), (), held=held) & 1 == 0  # a default one: dropped without a word
+    with pytest.raises(PrivilegeError, match="SYS_RESOURCE"):
+        capabilities.effective(("SYS_RESOURCE",), (), held=held)
+    with pytest.raises(UsageError, match="NOPE"):
+        capabilities.effective((), ("NOPE",), held=held)
+
+
+def test_capability_names_are_the_kernels():
+    from pathlib import Path
+
+    header = Path("/usr/include/linux/capability.h")
+    if not header.exists():
+        from tests.support.parts import missing
+
+        missing("the kernel's headers are not installed")
+    import re
+
+    known = dict(re.findall(r"^#define CAP_([A-Z_]+)\s+(\d+)$", header.read_text(), re.M))
+    assert {name: str(number) for number, name in enumerate(capabilities.NAMES)} == {
+        name: number for name, number in known.items() if name != "LAST_CAP"
+    }
+
+
+@pytest.mark.parametrize(("text", "number"), [("TERM", 15), ("SIGKILL", 9), ("2", 2), ("sigint", 2), ("RTMIN+3", 37), ("SIGRTMAX-1", 63), ("64", 64)])
+def test_signals(text, number):
+    assert signals.parse(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "65", "TERMX", "SIG", "RTMIN+99", "-1", "_BLOCK", "RTMIN+", "15 x"])
+def test_signals_that_are_none(text):
+    with pytest.raises(UsageError):
+        signals.parse(text)
+
+
+def test_rlimits():
+    import resource
+
+    for name, number in rlimits.NUMBERS.items():
+        assert getattr(resource, f"RLIMIT_{name.upper()}", number) == number
+    assert rlimits.value(-1) == 2**64 - 1
+    with pytest.raises(UsageError):
+        rlimits.number("nonsense")
+
+
+def test_resolv_conf():
+    host = "# made by x\nnameserver 10.0.0.1\nsearch a b\noptions ndots:2\n"
+    assert etcfiles.resolv_conf(host) == host
+    assert etcfiles.resolv_conf(host, ("192.0.2.1",)) == "# made by x\nsearch a b\noptions ndots:2\nnameserver 192.0.2.1\n"
+    assert "search" not in etcfiles.resolv_conf(host, (), (".",))
+    assert etcfiles.resolv_conf(host, (), ("c",), ("rotate",)).splitlines()[-2:] == ["search c", "options rotate"]
+
+
+@pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a\nb", "x" * 65, "ä", "a/b"])
+def test_hostnames_that_are_none(name):
+    with pytest.raises(UsageError):
+        etcfiles.check_hostname(name)
+
+
+def test_devices_below_dev_only():
+    with pytest.raises(UsageError, match="/elsewhere"):
+        spec(devices=(Device(source="/dev/null", target="/elsewhere"),))
+    made = spec(devices=(Device(source="/dev/null", target="/dev/nothing"),)).devices
+    assert made[-1].path == "/dev/nothing" and (made[-1].major, made[-1].minor) == (1, 3)
+
+
+def test_candidates_are_execvps():
+    assert compile.candidates("a", ("PATH=/x:/y",)) == ("/x/a", "/y/a")
+    assert compile.candidates("./a", ("PATH=/x",)) == ("./a",)
+    assert compile.candidates("a", ("PATH=:/y",)) == ("./a", "/y/a")
+    assert compile.candidates("a", ()) == ("a",)
