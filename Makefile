@@ -44,7 +44,7 @@ asan: setup ## the tests of the C code with the address and undefined-behaviour 
 	CFLAGS="$(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" $(PYTHON) setup.py -q build --build-lib build/asan --build-temp build/asan-objects
 	cp -r tests pyproject.toml build/asan
 	cd build/asan && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONSAFEPATH= PYRT_TEST_MUST_WORK=1 ../../$(PYTHON) -m pytest $(or $(ARGS),tests/native)
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONSAFEPATH= PYRT_TEST_MUST_WORK=1 ../../$(PYTHON) -m pytest $(or $(ARGS),--ignore=tests/unpack/test_fuzz_corpus.py tests/unpack tests/run/test_api.py)
 
 fuzz: ## each fuzz harness of csrc/fuzz with libFuzzer: make fuzz FUZZ_SECONDS=600
 	./dev setup fuzz

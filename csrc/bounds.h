@@ -1,4 +1,4 @@
-/* Every bound on what a layer may ask of us, in one place. A layer is untrusted: whatever it can make large needs a row. */
+/* Every bound on what a layer may ask of us, in one place. A layer is untrusted: what it can make large needs a row. */
 #ifndef PYRT_BOUNDS_H
 #define PYRT_BOUNDS_H
 
@@ -31,6 +31,8 @@
 #define PYRT_MAX_OPEN_DIRECTORIES 128
 /* Depth of a directory tree that an entry may replace; each level holds one file descriptor. */
 #define PYRT_MAX_REMOVAL_DEPTH 128
+/* Bytes of memory for the attributes of directories, which wait for the end: enough for half a million of them. */
+#define PYRT_MAX_DEFERRED ((size_t)128 << 20)
 /* What a caller gets who names no limits of his own: entries, and the sum of their apparent sizes. */
 #define PYRT_DEFAULT_MAX_ENTRIES (UINT64_C(1) << 22)
 #define PYRT_DEFAULT_MAX_BYTES (UINT64_C(1) << 40)

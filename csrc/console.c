@@ -36,7 +36,7 @@ static int send_fd(int socket, int fd) {
 
 /* The master of a new pty of the container's own devpts, looked at: neither the image nor a volume may have put something
  * else there, and the slave comes from the master, never from a path (CVE-2025-52565). */
-static int open_master(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int open_master(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd directory = pyrt_resolve(walk->root, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return -1;
@@ -56,7 +56,7 @@ static int open_master(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return pyrt_take(&master);
 }
 
-int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd master = open_master(walk, op);
     if (master < 0)
         return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "/dev/pts/ptmx");
@@ -69,7 +69,7 @@ int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_op *op) {
     pyrt_fd console = made < 0 ? -1 : openat(dev, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (console < 0)
         return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "/dev/console");
-    struct pyrt_op bind = *op;
+    struct pyrt_step bind = *op;
     bind.target = "/dev/console";
     bind.flags = PYRT_NOSUID | PYRT_NOEXEC;
     bind.mount_flags = 0;

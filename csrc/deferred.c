@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
+#include "metadata.h"
+
 static size_t start_slot(const struct pyrt_deferred_list *list, dev_t device, ino_t inode) {
     uint64_t mixed = ((uint64_t)inode ^ (uint64_t)device << 40) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -49,35 +52,53 @@ static void release(struct pyrt_deferred *item) {
     free(item->name);
 }
 
-static size_t xattr_bytes(const struct pyrt_attributes *attributes) {
-    size_t bytes = attributes->xattr_count * sizeof(struct pyrt_xattr);
+/* How many wait, and the memory that they need. */
+static size_t count_waiting(const struct pyrt_attributes *attributes, size_t *bytes) {
+    size_t count = 0;
 
-    for (size_t i = 0; i < attributes->xattr_count; i++)
-        bytes += strlen(attributes->xattrs[i].name) + 1 + attributes->xattrs[i].size;
-    return bytes;
+    *bytes = 0;
+    for (size_t i = 0; i < attributes->xattr_count; i++) {
+        const struct pyrt_xattr *xattr = &attributes->xattrs[i];
+
+        if (!pyrt_xattr_waits(xattr->name))
+            continue;
+        *bytes += sizeof *xattr + strlen(xattr->name) + 1 + xattr->size;
+        count++;
+    }
+    return count;
 }
 
-/* One block of memory: the array first, names and values behind it. NULL where there are none, or no memory. */
-static struct pyrt_xattr *copy_xattrs(const struct pyrt_attributes *attributes) {
-    struct pyrt_xattr *copy;
-    char *at;
+/* One block of memory: the array first, names and values behind it. */
+static void copy_waiting(struct pyrt_xattr *copy, size_t count, const struct pyrt_attributes *attributes) {
+    char *at = (char *)(copy + count);
 
-    if (attributes->xattr_count == 0)
-        return NULL;
-    copy = malloc(xattr_bytes(attributes));
-    if (copy == NULL)
-        return NULL;
-    at = (char *)(copy + attributes->xattr_count);
     for (size_t i = 0; i < attributes->xattr_count; i++) {
         const struct pyrt_xattr *from = &attributes->xattrs[i];
 
-        copy[i].name = at;
+        if (!pyrt_xattr_waits(from->name))
+            continue;
+        copy->name = at;
         at = stpcpy(at, from->name) + 1;
-        copy[i].value = (const uint8_t *)at;
-        copy[i].size = from->size;
+        copy->value = (const uint8_t *)at;
+        copy->size = from->size;
         at = mempcpy(at, from->value, from->size);
+        copy++;
     }
-    return copy;
+}
+
+static int keep_waiting(struct pyrt_deferred_list *list, struct pyrt_deferred *item,
+                        const struct pyrt_attributes *attributes) {
+    size_t bytes, count = count_waiting(attributes, &bytes);
+    struct pyrt_xattr *copy = count > 0 ? malloc(bytes) : NULL;
+
+    item->attributes.xattrs = copy;
+    item->attributes.xattr_count = count;
+    if (count > 0 && copy == NULL)
+        return -ENOMEM;
+    if (count > 0)
+        copy_waiting(copy, count, attributes);
+    list->bytes += sizeof *item + item->size + bytes;
+    return list->bytes > PYRT_MAX_DEFERRED ? -EFBIG : 0;
 }
 
 static size_t depth_of(const char *name, size_t size) {
@@ -97,13 +118,14 @@ int pyrt_defer(struct pyrt_deferred_list *list, dev_t device, ino_t inode, const
                                  .attributes = entry->attributes,
                                  .size = size,
                                  .name = strndup(name, size)};
+    int failed = keep_waiting(list, &item, &entry->attributes);
     size_t *slot;
 
-    item.attributes.xattrs = copy_xattrs(&entry->attributes);
-    if (item.name == NULL || (item.attributes.xattrs == NULL) != (entry->attributes.xattr_count == 0) ||
-        (list->count == list->room && grow(list) < 0)) {
+    if (failed == 0 && (item.name == NULL || (list->count == list->room && grow(list) < 0)))
+        failed = -ENOMEM;
+    if (failed < 0) {
         release(&item);
-        return -ENOMEM;
+        return failed;
     }
     slot = slot_of(list, device, inode);
     if (*slot != 0)

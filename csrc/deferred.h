@@ -22,13 +22,15 @@ struct pyrt_deferred {
 };
 
 struct pyrt_deferred_list {
+    size_t bytes; /* of all items that have ever been kept */
     struct pyrt_deferred *items;
     size_t count;
     size_t room;
     size_t *slots; /* hash table by inode: index + 1, 0 where free; twice as large as `items` */
 };
 
-/* Keeps the attributes for the directory; a later entry for the same inode wins. 0 or -ENOMEM. */
+/* Keeps the attributes for the directory, of its xattrs those that wait (metadata.h); a later entry for the same inode
+   wins. 0, -ENOMEM, or -EFBIG where it is too much. */
 int pyrt_defer(struct pyrt_deferred_list *list, dev_t device, ino_t inode, const char *name, size_t size,
                const struct pyrt_entry *entry);
 /* The directory has been removed. */

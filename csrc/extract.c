@@ -47,33 +47,55 @@ static void directory_gone(void *self, dev_t device, ino_t inode) {
     pyrt_undefer(&writer->deferred, device, inode);
 }
 
+/* The parent again, after a directory or a link has been replaced. An entry that has replaced a link on its own path
+   ("a" to "/", then the directory "a/a") has no parent any more that its name leads to. */
+static int same_parent(struct pyrt_writer *writer, const struct stat *before, struct pyrt_error *error) {
+    struct stat after;
+    int parent;
+
+    pyrt_directories_forget(&writer->directories);
+    parent = pyrt_directories_find(&writer->directories, writer->name.text, writer->name.parent, false);
+    if (parent < 0 || fstat(parent, &after) < 0 || after.st_ino != before->st_ino || after.st_dev != before->st_dev)
+        return pyrt_writer_fail(writer, PYRT_LAYER_REPLACE, EINVAL, error);
+    return parent;
+}
+
 int pyrt_writer_replace(struct pyrt_writer *writer, int parent, struct pyrt_error *error) {
     struct pyrt_removal removal = {.gone = directory_gone, .self = writer};
-    struct stat status;
+    struct stat status, before;
     int failed;
 
-    if (fstatat(parent, pyrt_writer_base(writer), &status, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstat(parent, &before) < 0 || fstatat(parent, pyrt_writer_base(writer), &status, AT_SYMLINK_NOFOLLOW) < 0)
         return pyrt_writer_fail(writer, PYRT_LAYER_REPLACE, errno, error);
     failed = pyrt_remove(parent, pyrt_writer_base(writer), &removal);
     if (failed < 0)
         return pyrt_writer_fail(writer, PYRT_LAYER_REPLACE, -failed, error);
     if (!S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode))
         return parent;
-    pyrt_directories_forget(&writer->directories);
-    return pyrt_writer_parent(writer, error);
+    return same_parent(writer, &before, error);
+}
+
+int pyrt_writer_defer(struct pyrt_writer *writer, int directory, struct pyrt_error *error) {
+    const struct pyrt_name *name = &writer->name;
+    struct stat status;
+    int step, failed;
+
+    if (fstat(directory, &status) < 0)
+        return pyrt_writer_fail(writer, PYRT_LAYER_MKDIR, errno, error);
+    step = pyrt_set_early(&writer->policy, directory, &writer->entry->attributes);
+    if (step)
+        return pyrt_writer_fail(writer, step, errno, error);
+    failed = pyrt_defer(&writer->deferred, status.st_dev, status.st_ino, name->text, name->size, writer->entry);
+    if (failed < 0)
+        return pyrt_writer_fail(writer, failed == -EFBIG ? PYRT_LAYER_LIMIT : PYRT_LAYER_MEMORY, -failed, error);
+    return 0;
 }
 
 /* ".", "./" and "/" are the layer's root: it has attributes, and it stays the directory that it is. */
 static int write_root(struct pyrt_writer *writer, struct pyrt_error *error) {
-    struct stat status;
-
     if (writer->entry->kind != PYRT_DIRECTORY)
         return pyrt_writer_fail(writer, PYRT_LAYER_ROOT, ENOTDIR, error);
-    if (fstat(writer->root, &status) < 0)
-        return pyrt_writer_fail(writer, PYRT_LAYER_ROOT, errno, error);
-    if (pyrt_defer(&writer->deferred, status.st_dev, status.st_ino, "", 0, writer->entry) < 0)
-        return pyrt_writer_fail(writer, PYRT_LAYER_MEMORY, ENOMEM, error);
-    return 0;
+    return pyrt_writer_defer(writer, writer->root, error);
 }
 
 static int write_kind(struct pyrt_writer *writer, struct pyrt_error *error) {

@@ -48,6 +48,9 @@ static inline const char *pyrt_writer_base(const struct pyrt_writer *writer) {
     return writer->name.text + writer->name.base;
 }
 
+/* Keeps the attributes of the entry's directory for the end; xattrs are set now. */
+int pyrt_writer_defer(struct pyrt_writer *writer, int directory, struct pyrt_error *error);
+
 /* node.c: everything but regular files. */
 int pyrt_write_directory(struct pyrt_writer *writer, struct pyrt_error *error);
 int pyrt_write_symlink(struct pyrt_writer *writer, struct pyrt_error *error);

@@ -97,7 +97,7 @@ static bool checksum_fits(const uint8_t *block) {
 #endif
 }
 
-/* Only POSIX ustar has a prefix; old GNU keeps times and the sparse map in those bytes, and star two times at their end. */
+/* Only POSIX ustar has a prefix; old GNU keeps times and the sparse map in those bytes, star two times at their end. */
 static size_t prefix_size(const uint8_t *block) {
     if (memcmp(block + MAGIC, "ustar\0", 6) != 0)
         return 0;

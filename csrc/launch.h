@@ -100,16 +100,17 @@ struct pyrt_op {
     uint32_t mode;
     uint32_t uid;
     uint32_t gid;
+    uint32_t target; /* texts are offsets into the launch's texts, 0 for none: an operation is the same at any address */
+    uint32_t source;
+    uint32_t data;
     uint64_t device; /* makedev(3) */
     uint64_t mount_flags; /* MS_*, mount(2) */
-    const char *target;
-    const char *source;
-    const char *data;
 };
 
 struct pyrt_launch {
     const struct pyrt_op *ops;
     uint32_t nops;
+    const char *texts;    /* NUL-terminated strings, one after the other; the first is empty */
     uint64_t namespaces;  /* CLONE_NEW*, clone(2) */
     const char *newroot;  /* an empty host directory to mount the root on */
     int32_t cgroup;       /* a cgroup2 directory to start in (CLONE_INTO_CGROUP), or -1 */

@@ -73,15 +73,32 @@ static bool may_lack(const struct pyrt_policy *policy, const char *name, int err
     return starts(name, "system.") && (err == EINVAL || err == EACCES);
 }
 
-static int set_xattrs(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes) {
-    for (size_t i = 0; i < attributes->xattr_count; i++) {
-        const struct pyrt_xattr *xattr = &attributes->xattrs[i];
-
-        if (is_wanted(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 &&
-            !may_lack(policy, xattr->name, errno))
-            return PYRT_LAYER_XATTR;
-    }
+static int set_xattr(const struct pyrt_policy *policy, int fd, const struct pyrt_xattr *xattr) {
+    if (is_wanted(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 &&
+        !may_lack(policy, xattr->name, errno))
+        return PYRT_LAYER_XATTR;
     return 0;
+}
+
+static int set_xattrs(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes) {
+    int failed = 0;
+
+    for (size_t i = 0; i < attributes->xattr_count && !failed; i++)
+        failed = set_xattr(policy, fd, &attributes->xattrs[i]);
+    return failed;
+}
+
+bool pyrt_xattr_waits(const char *name) {
+    return starts(name, "system.");
+}
+
+int pyrt_set_early(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes) {
+    int failed = 0;
+
+    for (size_t i = 0; i < attributes->xattr_count && !failed; i++)
+        if (!pyrt_xattr_waits(attributes->xattrs[i].name))
+            failed = set_xattr(policy, fd, &attributes->xattrs[i]);
+    return failed;
 }
 
 /* There is no fsetxattr for what cannot be opened, and a path below /proc/self/fd is the way around (setxattrat needs
@@ -90,9 +107,11 @@ static int set_node_xattrs(const struct pyrt_policy *policy, int parent, const c
                            const struct pyrt_attributes *attributes) {
     char path[64 + NAME_MAX];
 
+    if (attributes->xattr_count == 0)
+        return 0;
     if (snprintf(path, sizeof path, "/proc/self/fd/%d/%s", parent, name) >= (int)sizeof path) {
         errno = ENAMETOOLONG;
-        return attributes->xattr_count > 0 ? PYRT_LAYER_XATTR : 0;
+        return PYRT_LAYER_XATTR;
     }
     for (size_t i = 0; i < attributes->xattr_count; i++) {
         const struct pyrt_xattr *xattr = &attributes->xattrs[i];

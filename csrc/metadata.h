@@ -21,10 +21,15 @@ int pyrt_policy_init(struct pyrt_policy *policy, int root);
 
 bool pyrt_owner_differs(const struct pyrt_policy *policy, const struct pyrt_attributes *attributes);
 
+/* ACLs of a directory must wait for its last child, which would inherit them; every other xattr need not. */
+bool pyrt_xattr_waits(const char *name);
+
 /* Each returns 0, or the step (enum pyrt_layer_step) that failed, with errno. `as_created` is the mode that the file
    was created with. */
 int pyrt_set_file(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes,
                   uint32_t as_created);
+/* At once, for a directory: the xattrs that need not wait. */
+int pyrt_set_early(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes);
 int pyrt_set_directory(const struct pyrt_policy *policy, int fd, const struct pyrt_attributes *attributes);
 /* For what cannot be opened: symbolic links (which have no mode), FIFOs and devices. */
 int pyrt_set_node(const struct pyrt_policy *policy, int parent, const char *name,

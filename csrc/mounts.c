@@ -59,7 +59,7 @@ static size_t append_directory(char *options, size_t length, const char *key, co
     return append(options, append(options, length, key), pyrt_fd_path(fd).text);
 }
 
-static int overlay(struct pyrt_walk *walk, const struct pyrt_op *op, const char *on, char *options, size_t length,
+static int overlay(struct pyrt_walk *walk, const struct pyrt_step *op, const char *on, char *options, size_t length,
                    const char *upper, const char *work) {
     if (upper) {
         length = append_directory(options, length, ",upperdir=", upper);
@@ -87,7 +87,7 @@ static int open_new_root(struct pyrt_walk *walk) {
     return walk->root < 0 ? pyrt_walk_fail(walk, PYRT_AT_ROOT, walk->launch->newroot) : 0;
 }
 
-int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op) {
     char options[OPTIONS_SIZE];
     size_t length = 0;
     for (const char *lower = op->source; *lower; lower += strlen(lower) + 1) {
@@ -134,7 +134,7 @@ static bool same_file(int one, int other) {
 
 /* Before open_tree (5.2) or mount_setattr (5.12): bind, then change the mount that now covers the target, found by its
  * path again and recognised by what it shows. Only its top becomes read-only, as with docker on such kernels. */
-static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target) {
+static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target) {
     unsigned long recursive = op->flags & PYRT_RECURSIVE ? MS_REC : 0;
     if (mount(pyrt_fd_path(source).text, pyrt_fd_path(target).text, NULL, MS_BIND | recursive, NULL) < 0)
         return -1;
@@ -153,7 +153,7 @@ static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_op *op, int s
     return op->mount_flags ? mount(NULL, on.text, NULL, (unsigned long)op->mount_flags, NULL) : 0;
 }
 
-int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target, int step) {
+int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target, int step) {
     unsigned recursive = op->flags & PYRT_RECURSIVE ? TREE_RECURSIVE : 0;
     pyrt_fd tree = (int)syscall(SYS_OPEN_TREE, source, "", AT_EMPTY_PATH | TREE_CLONE | TREE_CLOEXEC | recursive);
     struct mount_attributes attributes = {attributes_of(op->flags), 0, op->mount_flags & ~(uint64_t)MS_REC, 0};
@@ -167,14 +167,14 @@ int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_op *op, int source, i
     return done < 0 ? pyrt_walk_fail(walk, step, op->target) : 0;
 }
 
-int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd source = open_directory(op->source);
     if (source < 0)
         return pyrt_walk_fail(walk, PYRT_AT_ROOT, op->source);
     pyrt_fd target = open_directory(walk->launch->newroot);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_ROOT, walk->launch->newroot);
-    struct pyrt_op bind = *op;
+    struct pyrt_step bind = *op;
     bind.target = op->source;
     if (pyrt_bind_fd(walk, &bind, source, target, PYRT_AT_ROOT) < 0)
         return -1;
@@ -182,7 +182,7 @@ int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
 }
 
 /* /proc and /sys are trusted by what comes after them, so their place must be what it seems: no link on the way. */
-static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (op->flags & PYRT_REAL_DIRECTORY) {
         int target = openat(walk->root, op->target + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (target >= 0 || errno != ENOENT)
@@ -193,7 +193,7 @@ static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_op *op) {
 
 /* Looked at after all links have been followed: nothing may cover procfs, or what is written there later (sysctls, labels)
  * goes to somebody's file instead (CVE-2019-19921). */
-static int refuse_proc(struct pyrt_walk *walk, const struct pyrt_op *op, int target) {
+static int refuse_proc(struct pyrt_walk *walk, const struct pyrt_step *op, int target) {
     struct statfs fs;
     if (fstatfs(target, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
@@ -203,7 +203,7 @@ static int refuse_proc(struct pyrt_walk *walk, const struct pyrt_op *op, int tar
     return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
 }
 
-int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd target = open_mount_point(walk, op);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target);
@@ -216,7 +216,7 @@ int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
 }
 
-int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd source = open(op->source, O_PATH | O_CLOEXEC);
     struct stat status;
     if (source < 0 || fstat(source, &status) < 0)
@@ -230,7 +230,7 @@ int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return pyrt_bind_fd(walk, op, source, target, PYRT_AT_BIND);
 }
 
-int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd target = pyrt_make_directories(walk, op->target, 0755, 0, 0);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
@@ -263,7 +263,7 @@ static int verified_null(struct pyrt_walk *walk) {
     return walk->null = pyrt_take(&null);
 }
 
-int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
     struct stat status;
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -282,18 +282,18 @@ int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return pyrt_bind_fd(walk, op, null, target, PYRT_AT_MASK);
 }
 
-int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_READONLY, op->target);
-    struct pyrt_op bind = *op;
+    struct pyrt_step bind = *op;
     bind.flags |= PYRT_READ_ONLY | PYRT_RECURSIVE;
     return pyrt_bind_fd(walk, &bind, target, target, PYRT_AT_READONLY);
 }
 
-int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
     (void)op;
     unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | present_flags(walk->root);
     if (mount(NULL, pyrt_fd_path(walk->root).text, NULL, flags, NULL) < 0)
@@ -301,7 +301,7 @@ int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_op *op) {
+int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_step *op) {
     (void)op;
     /* pivot_root(2), NOTES: the same directory twice stacks the old root on the new one, and it is detached at once. */
     if (fchdir(walk->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)

@@ -11,17 +11,6 @@
 #include "extract.h"
 #include "layer_step.h"
 
-static int defer(struct pyrt_writer *writer, int directory, struct pyrt_error *error) {
-    const struct pyrt_name *name = &writer->name;
-    struct stat status;
-
-    if (fstat(directory, &status) < 0)
-        return pyrt_writer_fail(writer, PYRT_LAYER_MKDIR, errno, error);
-    if (pyrt_defer(&writer->deferred, status.st_dev, status.st_ino, name->text, name->size, writer->entry) < 0)
-        return pyrt_writer_fail(writer, PYRT_LAYER_MEMORY, ENOMEM, error);
-    return 0;
-}
-
 /* Until its attributes are set at the end, a directory is ours alone. */
 static int make_directory(struct pyrt_writer *writer, int parent, bool opaque, struct pyrt_error *error) {
     const struct pyrt_name *name = &writer->name;
@@ -35,7 +24,7 @@ static int make_directory(struct pyrt_writer *writer, int parent, bool opaque, s
         return pyrt_writer_fail(writer, PYRT_LAYER_MKDIR, -directory, error);
     if (opaque && pyrt_make_opaque(&writer->policy, directory) < 0)
         return pyrt_writer_fail(writer, PYRT_LAYER_OPAQUE, errno, error);
-    return defer(writer, directory, error);
+    return pyrt_writer_defer(writer, directory, error);
 }
 
 int pyrt_write_directory(struct pyrt_writer *writer, struct pyrt_error *error) {
@@ -55,7 +44,7 @@ int pyrt_write_directory(struct pyrt_writer *writer, struct pyrt_error *error) {
         int directory = pyrt_directories_find(&writer->directories, name->text, name->size, false);
         if (directory < 0)
             return pyrt_writer_fail(writer, PYRT_LAYER_MKDIR, -directory, error);
-        return defer(writer, directory, error);
+        return pyrt_writer_defer(writer, directory, error);
     }
     /* A whiteout of this layer under that name: the directory is new, and nothing below may show through it. */
     whiteout = S_ISCHR(status.st_mode) && status.st_rdev == 0;

@@ -234,9 +234,11 @@ static int keep_record(struct pyrt_pax *pax, const char *record, size_t size, bo
         return PYRT_TAR_PAX;
     if (keyword != NULL)
         return keep_keyword(pax, keyword, equals + 1, size - key_size - 1);
-    if (key_size >= prefix && memcmp(record, XATTR_PREFIX, prefix) == 0)
-        return global ? PYRT_TAR_PAX : keep_xattr(pax, record + prefix, key_size - prefix, equals + 1, size - key_size - 1);
-    return 0;
+    if (key_size < prefix || memcmp(record, XATTR_PREFIX, prefix) != 0)
+        return 0;
+    if (global)
+        return PYRT_TAR_PAX;
+    return keep_xattr(pax, record + prefix, key_size - prefix, equals + 1, size - key_size - 1);
 }
 
 /* "LENGTH KEY=VALUE\n", where LENGTH counts the whole record. Gives its size, 0 where it is malformed. */

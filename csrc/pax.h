@@ -59,8 +59,8 @@ struct pyrt_pax {
 };
 
 /* Adds the records of one header to what is there; a later record wins. Returns 0 or a step of layer_step.h. In a
-   global header, records that describe one file (path, linkpath, size, xattrs, the sparse ones) are refused: tar programs do
-   not agree about them. */
+   global header, records that describe one file (path, linkpath, size, xattrs, the sparse ones) are refused: tar
+   programs do not agree about them. */
 int pyrt_pax_read(struct pyrt_pax *pax, const uint8_t *body, size_t size, bool global);
 /* Keeps a GNU long name (L) or long link (K) under the key of the pax record that says the same. */
 int pyrt_pax_keep(struct pyrt_pax *pax, enum pyrt_pax_key key, const uint8_t *value, size_t size);

@@ -1,5 +1,6 @@
 /* In-root resolution: a path is looked up as if `root` were "/" of the machine, so that no symbolic link and no ".."
-   of an image can name anything outside (openat2(2), RESOLVE_IN_ROOT). Magic links are not followed. */
+   of an image can name anything outside (openat2(2), RESOLVE_IN_ROOT). Magic links of /proc are refused; by the walk
+   they mean the text that readlink gives for them, in the root like any other. */
 #ifndef PYRT_RESOLVE_H
 #define PYRT_RESOLVE_H
 

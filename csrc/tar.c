@@ -68,10 +68,7 @@ static int end_entry(struct pyrt_tar *tar, struct pyrt_error *error) {
     if (tar->sink.end(tar->sink.self, error) < 0)
         return -1;
     forget_entry(tar);
-    if (tar->skip > 0)
-        tar->state = PYRT_TAR_IN_PADDING;
-    else
-        tar->state = PYRT_TAR_AT_HEADER;
+    go_on(tar, tar->skip);
     return 0;
 }
 

@@ -108,19 +108,34 @@ static bool merge_xattrs(struct pyrt_tar *tar) {
     return true;
 }
 
-/* The pax forms 0.0, 0.1 (map in the records) and 1.0 (map before the data). */
-static int plan_pax_sparse(struct pyrt_tar *tar, enum pyrt_tar_plan *plan) {
-    struct pyrt_pax *pax = &tar->local;
+/* Version 1.0 has its map before the data. */
+static bool is_1_0(const struct pyrt_pax *pax) {
     uint32_t version = PYRT_PAX_SPARSE_MAJOR | PYRT_PAX_SPARSE_MINOR;
-    bool in_data = (pax->set & version) == version && pax->sparse_major == 1 && pax->sparse_minor == 0;
 
-    if (tar->header.type == 'S' || !(pax->set & PYRT_PAX_SPARSE_SIZE) || (!in_data && pax->set & version &&
-        (pax->sparse_major != 0 || pax->sparse_minor > 1)))
+    return (pax->set & version) == version && pax->sparse_major == 1 && pax->sparse_minor == 0;
+}
+
+/* Versions 0.0 and 0.1 have it in the records, and 0.0 does not even say its version. */
+static bool is_0_x(const struct pyrt_pax *pax) {
+    return (!(pax->set & PYRT_PAX_SPARSE_MAJOR) || pax->sparse_major == 0) &&
+           (!(pax->set & PYRT_PAX_SPARSE_MINOR) || pax->sparse_minor <= 1);
+}
+
+static bool map_is_complete(const struct pyrt_pax *pax) {
+    return !pax->map.digits && (!(pax->set & PYRT_PAX_SPARSE_COUNT) || pax->sparse_count == pax->map.count);
+}
+
+static int plan_pax_sparse(struct pyrt_tar *tar, enum pyrt_tar_plan *plan) {
+    const struct pyrt_pax *pax = &tar->local;
+
+    if (tar->header.type == 'S' || !(pax->set & PYRT_PAX_SPARSE_SIZE))
         return PYRT_TAR_SPARSE;
-    if (in_data ? pax->set & PYRT_PAX_SPARSE_MAP : pax->map.digits ||
-        (pax->set & PYRT_PAX_SPARSE_COUNT && pax->sparse_count != pax->map.count))
+    if (is_1_0(pax) && !(pax->set & PYRT_PAX_SPARSE_MAP))
+        *plan = PYRT_TAR_TEXT_MAP;
+    else if (is_0_x(pax) && map_is_complete(pax))
+        *plan = PYRT_TAR_EMIT;
+    else
         return PYRT_TAR_SPARSE;
-    *plan = in_data ? PYRT_TAR_TEXT_MAP : PYRT_TAR_EMIT;
     tar->sparse = true;
     return 0;
 }

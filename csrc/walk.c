@@ -21,26 +21,26 @@ int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject) {
     return pyrt_fail(walk->error, step, errno, walk->index, subject, strlen(subject));
 }
 
-static int make_private(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_private(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (mount(NULL, "/", NULL, (unsigned long)op->mount_flags, NULL) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_PRIVATE, "/");
     return 0;
 }
 
 /* The container's own directory on the host is ours alone (0700 above it), so its paths may be used as they are. */
-static int mount_scratch(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int mount_scratch(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (mount("tmpfs", op->target, "tmpfs", MS_NOSUID | MS_NODEV, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
 }
 
-static int make_scratch_directory(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_scratch_directory(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (mkdir(op->target, op->mode) < 0 && errno != EEXIST)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
 }
 
-static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd file = open(op->target, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, op->mode);
     size_t size = strlen(op->data);
     if (file < 0 || write(file, op->data, size) != (ssize_t)size)
@@ -48,7 +48,7 @@ static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-static int make_node(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_node(struct pyrt_walk *walk, const struct pyrt_step *op) {
     const char *name;
     pyrt_fd parent = pyrt_open_parent(walk, op->target, &name);
     if (parent < 0 || mknodat(parent, name, op->mode, (dev_t)op->device) < 0 ||
@@ -57,7 +57,7 @@ static int make_node(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-static int make_symlink(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_symlink(struct pyrt_walk *walk, const struct pyrt_step *op) {
     const char *name;
     pyrt_fd parent = pyrt_open_parent(walk, op->target, &name);
     if (parent < 0 || symlinkat(op->source, parent, name) < 0)
@@ -65,14 +65,14 @@ static int make_symlink(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-static int make_directory(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int make_directory(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd made = pyrt_make_directories(walk, op->target, op->mode, op->uid, op->gid);
     return made < 0 ? pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target) : 0;
 }
 
 /* Below the procfs that we have mounted ourselves, and on it, whatever the image put there: a sysctl written through a
  * path that leads elsewhere would be any other file of the kernel (CVE-2025-52881). */
-static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd proc = openat(walk->root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct statfs fs;
     if (proc < 0 || fstatfs(proc, &fs) < 0)
@@ -89,13 +89,13 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-static int set_hostname(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int set_hostname(struct pyrt_walk *walk, const struct pyrt_step *op) {
     int result = op->kind == PYRT_OP_HOSTNAME ? sethostname(op->data, strlen(op->data))
                                               : setdomainname(op->data, strlen(op->data));
     return result < 0 ? pyrt_walk_fail(walk, PYRT_AT_HOSTNAME, op->data) : 0;
 }
 
-static int raise_loopback(struct pyrt_walk *walk, const struct pyrt_op *op) {
+static int raise_loopback(struct pyrt_walk *walk, const struct pyrt_step *op) {
     (void)op;
     struct ifreq request;
     memset(&request, 0, sizeof request);
@@ -107,7 +107,7 @@ static int raise_loopback(struct pyrt_walk *walk, const struct pyrt_op *op) {
     return 0;
 }
 
-static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_op *) = {
+static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_step *) = {
     [PYRT_OP_PRIVATE] = make_private,
     [PYRT_OP_SCRATCH] = mount_scratch,
     [PYRT_OP_SCRATCH_DIRECTORY] = make_scratch_directory,
@@ -131,16 +131,26 @@ static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_op *) = {
     [PYRT_OP_PIVOT] = pyrt_pivot,
 };
 
+static const char *text_at(const struct pyrt_launch *launch, uint32_t offset) {
+    return offset ? launch->texts + offset : NULL;
+}
+
 int pyrt_walk_operations(struct pyrt_walk *walk) {
+    const struct pyrt_launch *launch = walk->launch;
     umask(0); /* ours alone: the child does not share CLONE_FS */
-    for (uint32_t i = 0; i < walk->launch->nops; i++) {
-        const struct pyrt_op *op = &walk->launch->ops[i];
+    for (uint32_t i = 0; i < launch->nops; i++) {
+        const struct pyrt_op *op = &launch->ops[i];
+        struct pyrt_step step = {
+            .kind = op->kind, .flags = op->flags, .mode = op->mode, .uid = op->uid, .gid = op->gid,
+            .device = op->device, .mount_flags = op->mount_flags, .target = text_at(launch, op->target),
+            .source = text_at(launch, op->source), .data = text_at(launch, op->data),
+        };
         walk->index = (int)i;
-        if (op->kind >= sizeof carry_out / sizeof *carry_out) {
+        if (step.kind >= sizeof carry_out / sizeof *carry_out) {
             errno = ENOSYS;
             return pyrt_walk_fail(walk, PYRT_AT_PREPARE, "operation");
         }
-        if (carry_out[op->kind](walk, op) < 0)
+        if (carry_out[step.kind](walk, &step) < 0)
             return -1;
     }
     return 0;

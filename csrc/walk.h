@@ -4,6 +4,13 @@
 
 #include "launch.h"
 
+/* The operation at hand, with its texts. */
+struct pyrt_step {
+    uint32_t kind, flags, mode, uid, gid;
+    uint64_t device, mount_flags;
+    const char *target, *source, *data; /* NULL where there is none */
+};
+
 struct pyrt_walk {
     const struct pyrt_launch *launch;
     struct pyrt_error *error; /* in the caller's memory: CLONE_VM */
@@ -21,20 +28,20 @@ int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject);
 int pyrt_walk_operations(struct pyrt_walk *walk);
 
 /* mounts.c: one function per kind of operation. */
-int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_op *op);
-int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_step *op);
 /* Mounts what src is (a file or a directory) on target, both O_PATH fds, with the flags of the operation. */
-int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_op *op, int source, int target, int step);
+int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target, int step);
 
 /* console.c */
-int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_op *op);
+int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op);
 
 /* inroot.c: what is made inside the root. */
 /* The directory at path, with the missing ones made (mode, uid, gid); O_PATH. Dangling links are made in the root. */

@@ -13,6 +13,7 @@ from pyrt._version import VERSION as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyrt.container_run import DEVNULL, INHERIT, PIPE, STDOUT, run
     from pyrt.errors import (
         AccessDenied,
         CommandFailed,
@@ -43,10 +44,9 @@ if TYPE_CHECKING:
         Unsupported,
         UsageError,
     )
+    from pyrt.image_pull import pull
     from pyrt.oci.image import Image
     from pyrt.request import CompletedRun, Device, Mount, Ulimit
-    from pyrt.container_run import DEVNULL, INHERIT, PIPE, STDOUT, run
-    from pyrt.image_pull import pull
 
 _HOMES = {
     "pyrt.container_run": ("DEVNULL", "INHERIT", "PIPE", "STDOUT", "run"),

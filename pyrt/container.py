@@ -39,8 +39,8 @@ def kill(store: Store, record: Record) -> None:
         current = store.containers.reload(record)
         if current is None:
             return
-        if current.state == RUNNING:
-            _kill_first(current.pid)
+        if current.now.state == RUNNING:
+            _kill_first(current.now.pid)
         if time.monotonic() > deadline:
             raise StoreError(f"container {record.name}: killed, but the process that runs it does not let go")
         time.sleep(0.005)

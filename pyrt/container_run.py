@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageNotFound, UsageError
@@ -27,6 +26,7 @@ from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
 from pyrt.store.records import EXITED, RUNNING, Held, Record, automatic_name, check_name
 from pyrt.store.store import Store
+from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def run(
         timeout=timeout,
     )
     with ExitStack() as undo:
-        container = prepared(request, store or Store.open(), undo)
+        container = prepared(request, store or Store.shared(), undo)
         theirs, streams = _pipes(stdout, stderr, input is not None, undo)
         begun = time.monotonic()
         process, _ = started(container, (theirs[0], theirs[1], theirs[2]), undo)
@@ -209,7 +209,8 @@ def prepared(
     container_id = os.urandom(32).hex()
     with _rooted(request, store, progress) as root:
         spec, plan = planned(request, root, host, container_id, store)
-        held = store.containers.create(_record(request, container_id, root.image, spec))
+        in_memory = plan.newroot.startswith(store.layout.scratch)
+        held = store.containers.create(_record(request, container_id, root.image, spec, in_memory))
     undo.callback(held.release)
     _write_cidfile(request, held)
     return Prepared(held=held, spec=spec, plan=plan)
@@ -221,7 +222,8 @@ def planned(
     """What the container will be, and what C shall do for it."""
     account = users.find(_user(request, root), request.group_add, root.tree)
     name = request.hostname if request.hostname is not None else container_id[:12]
-    directory = store.containers.path(container_id)
+    memory = _memory(request, host)
+    directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
     place = bundle.Surroundings(
         hostname=name,
@@ -233,7 +235,7 @@ def planned(
     spec = bundle.make(request, root.image and root.image.config, account, place)
     placement = compile.Placement(
         directory=directory,
-        memory=_memory(request, host),
+        memory=memory,
         files=files,
         last_capability=host.last_capability,
         with_init=request.init,
@@ -317,7 +319,7 @@ def _here(request: RunRequest, store: Store) -> Image | None:
 
 def _pull(request: RunRequest, store: Store, progress: Callable[[], Progress | None]) -> str:
     """Pulls the image and returns a name for exactly what was pulled: its manifest's digest."""
-    from pyrt.pull import pull
+    from pyrt.image_pull import pull
 
     image = pull(request.image, store=store, platform=request.platform, policy=request.pull, progress=progress())
     return str(image.digest)
@@ -334,7 +336,9 @@ def _plain_root(request: RunRequest) -> Root:
     return Root(image=None, layers=(path,))
 
 
-def _record(request: RunRequest, container_id: str, image: Image | None, spec: Spec) -> Record:
+def _record(
+    request: RunRequest, container_id: str, image: Image | None, spec: Spec, in_memory: bool
+) -> Record:
     return Record(
         id=container_id,
         name=request.name or automatic_name(container_id),
@@ -344,6 +348,7 @@ def _record(request: RunRequest, container_id: str, image: Image | None, spec: S
         command=spec.process.args,
         created=_now(),
         remove=request.remove,
+        in_memory=in_memory,
         labels=_labels(request, image),
         stop_signal=request.stop_signal or (image.config.stop_signal if image else ""),
         stop_timeout=request.stop_timeout,
@@ -482,8 +487,8 @@ def _json(document: dict[str, Any]) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return os.fsdecode(file.read())
     except OSError:
         return ""
 

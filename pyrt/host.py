@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import lru_cache
 
 from pyrt.errors import PrivilegeError
+from pyrt.values import dataclass
 
 SYS_ADMIN, SYS_CHROOT = 21, 18  # capabilities(7)
 
@@ -16,26 +17,22 @@ DOC_ROOTLESS = "run it as root; starting without root comes with the next releas
 class Host:
     """Facts about the calling process and its kernel.
 
-    ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows, ``in_namespace``
-    true where the process's root is not the machine's (user_namespaces(7)).
+    ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows.
     """
 
     uid: int
     capabilities: int
     last_capability: int
-    in_namespace: bool
 
     @classmethod
     def probe(cls, proc: str = "/proc") -> Host:
-        """Reads them: proc_pid_status(5), user_namespaces(7)."""
+        """Reads them: proc_pid_status(5)."""
         status = _read(f"{proc}/self/status")
         effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
-        mapping = _read(f"{proc}/self/uid_map").split()
         return cls(
             uid=os.geteuid(),
             capabilities=int(effective, 16),
-            last_capability=int(_read(f"{proc}/sys/kernel/cap_last_cap") or "40"),
-            in_namespace=mapping != ["0", "0", "4294967295"],
+            last_capability=_last_capability(proc),
         )
 
     @staticmethod
@@ -60,9 +57,18 @@ class Host:
             )
 
 
+@lru_cache(maxsize=4)
+def _last_capability(proc: str) -> int:
+    return int(_read(f"{proc}/sys/kernel/cap_last_cap") or "40")
+
+
 def _read(path: str) -> str:
+    """A small file of procfs, "" where it cannot be read."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, 1 << 16).decode("ascii", "replace")
+    finally:
+        os.close(fd)

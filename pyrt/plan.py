@@ -6,7 +6,7 @@ A plan can be printed, and compared in a test without a kernel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Nothing here decides anything; defaults are docker's. Frozen, complete, comparab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pyrt.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyrt.errors import DigestMismatch, InvalidManifest, SizeMismatch
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
@@ -11,6 +9,7 @@ from pyrt.oci.document import MAX_BYTES
 from pyrt.oci.manifest import MAX_INDEX_DEPTH, Index, Manifest, parse_document
 from pyrt.oci.platform import Platform, choose
 from pyrt.oci.schema1 import Schema1
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

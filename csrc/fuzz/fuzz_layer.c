@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-/* Parser and writer on a real directory. Beside the root stands a canary; whatever the archive says, it stays as it is. */
+/* Parser and writer on a real directory. Beside the root stands a canary, which no archive may change. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,18 +15,27 @@ static void gone(void *self, dev_t device, ino_t inode) {
     (void)self, (void)device, (void)inode;
 }
 
-static int base(void) {
-    static int fd = -1;
-    const char *where = getenv("TMPDIR");
+static struct {
+    int fd;
     char path[4096];
+} place = {.fd = -1};
 
-    if (fd < 0) {
-        snprintf(path, sizeof path, "%s/pyrt-fuzz-XXXXXX", where ? where : "/tmp");
-        if (mkdtemp(path) == NULL || (fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-            mkdirat(fd, "canary", 0700) < 0)
-            abort();
-    }
-    return fd;
+static void clean_up(void) {
+    struct pyrt_removal removal = {.gone = gone};
+
+    (void)pyrt_remove(AT_FDCWD, place.path, &removal);
+}
+
+static int base(void) {
+    const char *where = getenv("TMPDIR");
+
+    if (place.fd >= 0)
+        return place.fd;
+    snprintf(place.path, sizeof place.path, "%s/pyrt-fuzz-XXXXXX", where ? where : "/tmp");
+    if (mkdtemp(place.path) == NULL || (place.fd = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+        mkdirat(place.fd, "canary", 0700) < 0 || atexit(clean_up) != 0)
+        abort();
+    return place.fd;
 }
 
 static struct stat canary(void) {
@@ -46,7 +55,8 @@ static void unpack(int root, const uint8_t *bytes, size_t size, int by_walk) {
 
     if (layer == NULL)
         abort();
-    if (pyrt_layer_feed(layer, bytes, half, &error) == 0 && pyrt_layer_feed(layer, bytes + half, size - half, &error) == 0)
+    if (pyrt_layer_feed(layer, bytes, half, &error) == 0 &&
+        pyrt_layer_feed(layer, bytes + half, size - half, &error) == 0)
         (void)pyrt_layer_finish(layer, &stats, &error);
     pyrt_layer_free(layer);
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from _thread import get_native_id
-from dataclasses import dataclass
 from typing import Any
 
 from pyrt._native._core import ffi, lib
 from pyrt.errors import LayerError, NoSpace
+from pyrt.values import dataclass
 
 # What failed, in words, and whether the errno says more than these words do.
 _STEPS: dict[int, tuple[str, bool]] = {

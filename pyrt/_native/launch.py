@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+import struct
 from typing import Any
 
 from pyrt._native._core import ffi, lib
 from pyrt.errors import CommandNotExecutable, CommandNotFound, PrivilegeError, PyrtError, StartError
 from pyrt.plan import Op, Plan, Program
+from pyrt.values import dataclass
 
 PROGRAMS = os.path.join(os.path.dirname(__file__), "bin")
 
@@ -44,47 +45,65 @@ class Started:
     master: int
 
 
-def _flag(name: str) -> int:
-    return int(getattr(lib, f"PYRT_{name.upper()}"))
-
-
+_FLAG_NAMES = (
+    "real_directory", "read_only", "recursive", "volatile", "nosuid", "nodev", "noexec", "userxattr", "optional", "on_proc",
+)  # fmt: skip
+_FLAGS = {name: int(getattr(lib, f"PYRT_{name.upper()}")) for name in _FLAG_NAMES}
 _STEP_NAMES = {int(getattr(lib, f"PYRT_AT_{name}")): name for name in _STEPS}
 _KINDS = {name[8:].lower(): int(getattr(lib, name)) for name in dir(lib) if name.startswith("PYRT_OP_")}
 
 
-class _Keep:
-    """C strings for one call; they live as long as this."""
+_OP = struct.Struct("@8I2Q")  # struct pyrt_op
+assert _OP.size == ffi.sizeof("struct pyrt_op")
+
+
+class _Texts:
+    """Strings one after the other, each once; offset 0 is "none"."""
 
     def __init__(self) -> None:
-        self.alive: list[Any] = []
+        self.offsets: dict[str | None, int] = {None: 0}
+        self.pieces = [b"\0"]
+        self.size = 1
 
-    def text(self, value: str | None) -> Any:
-        if value is None:
-            return ffi.NULL
-        self.alive.append(ffi.new("char[]", os.fsencode(value)))
-        return self.alive[-1]
+    def add(self, value: str | None) -> int:
+        offset = self.offsets.get(value)
+        if offset is None:
+            piece = os.fsencode(value) + b"\0"  # type: ignore[arg-type]
+            offset = self.offsets[value] = self.size
+            self.pieces.append(piece)
+            self.size += len(piece)
+        return offset
 
-    def texts(self, values: tuple[str, ...]) -> Any:
-        self.alive.append(ffi.new("char *[]", [*(self.text(value) for value in values), ffi.NULL]))
-        return self.alive[-1]
+
+def encode(ops: tuple[Op, ...]) -> tuple[bytes, bytes]:
+    """The operations as an array of struct pyrt_op, and the texts that they point into. Position independent."""
+    texts = _Texts()
+    packed = [
+        _OP.pack(
+            _KINDS[op.kind], _flags(op.flags), op.mode, op.uid, op.gid,
+            texts.add(op.target), texts.add(op.source), texts.add(op.data), op.device, op.mount_flags,
+        )
+        for op in ops
+    ]  # fmt: skip
+    return b"".join(packed), b"".join(texts.pieces)
 
 
-def _op(op: Op, keep: _Keep) -> dict[str, Any]:
-    flags = 0
-    for name in op.flags:
-        flags |= _flag(name)
-    return {
-        "kind": _KINDS[op.kind],
-        "flags": flags,
-        "mode": op.mode,
-        "uid": op.uid,
-        "gid": op.gid,
-        "device": op.device,
-        "mount_flags": op.mount_flags,
-        "target": keep.text(op.target),
-        "source": keep.text(op.source),
-        "data": keep.text(op.data),
-    }
+def _flags(names: tuple[str, ...]) -> int:
+    bits = 0
+    for name in names:
+        bits |= _FLAGS[name]
+    return bits
+
+
+def _vector(words: tuple[str, ...]) -> tuple[Any, Any]:
+    """An argv or envp, and what has to stay alive with it."""
+    joined = b"\0".join([os.fsencode(word) for word in words]) + b"\0"
+    buffer = ffi.from_buffer(joined)
+    pointers, position = [], 0
+    for _ in words:
+        pointers.append(buffer + position)
+        position = joined.index(b"\0", position) + 1
+    return ffi.new("char *[]", [*pointers, ffi.NULL]), buffer
 
 
 def payload(program: Program, bpf: bytes = b"") -> bytes:
@@ -150,8 +169,10 @@ def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Star
     directory, -1 for the caller's own. The calling thread is the container's parent: when it ends, so does the container.
     Raises StartError and its kinds; nothing is left of the attempt then.
     """
-    keep = _Keep()
-    ops = ffi.new("struct pyrt_op[]", [_op(op, keep) for op in plan.ops])
+    ops, texts = encode(plan.ops)
+    newroot_text = ffi.new("char[]", os.fsencode(plan.newroot))
+    argv, _argv_words = _vector(plan.program.argv)
+    envp, _envp_words = _vector(plan.program.env)
     namespaces = 0
     for name in plan.namespaces:
         namespaces |= _NAMESPACES[name]
@@ -164,16 +185,17 @@ def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Star
             request = ffi.new(
                 "struct pyrt_launch *",
                 {
-                    "ops": ops,
+                    "ops": ffi.cast("struct pyrt_op *", ffi.from_buffer(ops)),
                     "nops": len(plan.ops),
+                    "texts": ffi.from_buffer(texts),
                     "namespaces": namespaces,
-                    "newroot": keep.text(plan.newroot),
+                    "newroot": newroot_text,
                     "cgroup": cgroup,
                     "stage2": stage2,
                     "payload": orders,
                     "stdio": list(stdio),
-                    "argv": keep.texts(plan.program.argv),
-                    "envp": keep.texts(plan.program.env),
+                    "argv": argv,
+                    "envp": envp,
                 },
             )
             failed = lib.pyrt_launch(request, started, error)

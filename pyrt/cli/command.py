@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import click
 
 from pyrt.cli import flags
-from pyrt.errors import Unsupported, UsageError
+from pyrt.errors import PyrtError, Unsupported, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ else:
 # its own parse_args. Earlier versions have None from the start.
 _UNSET: object = getattr(click.core, "UNSET", None)
 
-HELP_NAMES = {"help_option_names": ["--help"], "max_content_width": 80}
+FAILED = 1  # exit code of a command that could not do what it was asked
+
+HELP_NAMES = {"help_option_names": ["--help", "-h"], "max_content_width": 80}
 
 
 class Value(_ParamType):
@@ -96,25 +98,29 @@ class Command(click.Command):
         self.interspersed = interspersed
         self.refused = refused or {}
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carries the command out. Its failures exit 1, as docker's do; 125 is for words that cannot be read, and for
+        ``run``, whose other codes are the program's."""
+        try:
+            return super().invoke(ctx)
+        except PyrtError as error:
+            if self.name != "run":
+                error.exit_code = FAILED
+            raise
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Fills ``ctx.params``. Raises UsageError."""
         lenient = ctx.resilient_parsing
-        options = {
-            name: param
-            for param in self.get_params(ctx)
-            if isinstance(param, click.Option)
-            for name in (*param.opts, *param.secondary_opts)
-        }
-        takes_value = {name: not option.is_flag for name, option in options.items()}
-        arguments = [param for param in self.get_params(ctx) if isinstance(param, click.Argument)]
-        with _pointing_at_help(ctx):
+        params = self.get_params(ctx)
+        arguments = [param for param in params if isinstance(param, click.Argument)]
+        with pointing_at_help(ctx):
             given, rest = flags.split(
-                args, takes_value, interspersed=self.interspersed, refused=self.refused, lenient=lenient
+                args, takes_value(params), interspersed=self.interspersed, refused=self.refused, lenient=lenient
             )
-        values = {**_collect(given, options), **_distribute(arguments, rest)}
+        values = {**_collect(given, _by_name(params)), **_distribute(arguments, rest)}
         self._process(ctx, values, eager=True)
         if not lenient:
-            with _pointing_at_help(ctx):
+            with pointing_at_help(ctx):
                 _check_count(ctx, arguments, len(rest))
         self._process(ctx, values, eager=False)
         ctx.args = []
@@ -124,7 +130,7 @@ class Command(click.Command):
         for param in self.get_params(ctx):
             if param.is_eager == eager:
                 param.handle_parse_result(ctx, values, [])
-                if ctx.params.get(param.name or "") is _UNSET:
+                if param.expose_value and ctx.params.get(param.name or "") is _UNSET:
                     ctx.params[param.name or ""] = None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -136,7 +142,7 @@ class Command(click.Command):
                 sections.setdefault(getattr(param, "section", "Options"), []).append(record)
         widest = max(len(spelling) for records in sections.values() for spelling, _ in records)
         for title, records in sections.items():
-            with formatter.section(title):
+            with formatter.section("Other" if title == "Options" and len(sections) > 1 else title):
                 own = max(len(spelling) for spelling, _ in records)
                 formatter.write_dl(records, col_max=widest, col_spacing=widest - own + 2)
 
@@ -155,8 +161,17 @@ def displayed(param: click.Parameter | None) -> str:
     return (param.human_readable_name or "argument").upper()
 
 
+def takes_value(params: Iterable[click.Parameter]) -> dict[str, bool]:
+    """Every spelling of every option, and whether a value belongs to it: what flags.py needs to know."""
+    return {name: not option.is_flag for name, option in _by_name(params).items()}
+
+
+def _by_name(params: Iterable[click.Parameter]) -> dict[str, click.Option]:
+    return {name: param for param in params if isinstance(param, click.Option) for name in param.opts}
+
+
 @contextmanager
-def _pointing_at_help(ctx: click.Context) -> Iterator[None]:
+def pointing_at_help(ctx: click.Context) -> Iterator[None]:
     """Adds where to read on to what is wrong with the shape of a command line."""
     try:
         yield

@@ -93,17 +93,17 @@ _PROPAGATIONS = ("private", "slave", "shared")
 
 def _state(record: Record) -> dict[str, object]:
     return {
-        "Status": record.state,
-        "Running": record.state == "running",
+        "Status": record.now.state,
+        "Running": record.now.state == "running",
         "Paused": False,
         "Restarting": False,
         "OOMKilled": False,
         "Dead": False,
-        "Pid": record.pid if record.state == "running" else 0,
-        "ExitCode": record.exit_code,
-        "Error": record.error,
-        "StartedAt": record.started or _NEVER,
-        "FinishedAt": record.finished or _NEVER,
+        "Pid": record.now.pid if record.now.state == "running" else 0,
+        "ExitCode": record.now.exit_code,
+        "Error": record.now.error,
+        "StartedAt": record.now.started or _NEVER,
+        "FinishedAt": record.now.finished or _NEVER,
     }
 
 

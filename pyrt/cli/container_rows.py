@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime
 
 from pyrt.cli import ages
@@ -41,9 +40,9 @@ def chosen(store: Store, records: Sequence[Record], filters: Iterable[Filter], *
     return [
         record
         for record in records
-        if (ended or states or record.state == "running")
-        and (not states or record.state in states)
-        and (not exits or (record.state == "exited" and record.exit_code in exits))
+        if (ended or states or record.now.state == "running")
+        and (not states or record.now.state in states)
+        and (not exits or (record.now.state == "exited" and record.now.exit_code in exits))
         and (not names or any(pattern.search(record.name) for pattern in names))
         and (not ids or any(record.id.startswith(text) for text in ids))
         and (not ancestors or any(record.image in images or record.image_digest in images for images in ancestors))
@@ -51,13 +50,6 @@ def chosen(store: Store, records: Sequence[Record], filters: Iterable[Filter], *
         and all(record.created > moment for moment in since)
         and has_labels(record.labels, wanted.get("label", ()))
     ]
-
-
-def seen(store: Store, record: Record) -> Record:
-    """The record as it stands: one that goes with its process (--rm) is not written again when that process starts."""
-    if record.state == "created" and store.containers.is_held(record.id):
-        return replace(record, state="running", started=record.created)
-    return record
 
 
 def row(record: Record, now: datetime, *, whole: bool) -> dict[str, Cell]:
@@ -73,7 +65,7 @@ def row(record: Record, now: datetime, *, whole: bool) -> dict[str, Cell]:
         "CreatedAt": ages.go_time(created),
         "RunningFor": ages.ago(created, now),
         "Ports": "",
-        "State": record.state,
+        "State": record.now.state,
         "Status": status(record, now),
         "Size": "N/A",
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
@@ -86,12 +78,12 @@ def row(record: Record, now: datetime, *, whole: bool) -> dict[str, Cell]:
 
 def status(record: Record, now: datetime) -> str:
     """``Up 2 minutes``, ``Exited (0) 3 hours ago``, ``Created``."""
-    if record.state == "running":
-        return f"Up {ages.duration(_since(record.started, now))}"
-    if record.state == "exited":
-        ended = f" {ages.duration(_since(record.finished, now))} ago" if record.finished else ""
-        return f"Exited ({record.exit_code}){ended}"
-    return record.state.capitalize()
+    if record.now.state == "running":
+        return f"Up {ages.duration(_since(record.now.started, now))}"
+    if record.now.state == "exited":
+        ended = f" {ages.duration(_since(record.now.finished, now))} ago" if record.now.finished else ""
+        return f"Exited ({record.now.exit_code}){ended}"
+    return record.now.state.capitalize()
 
 
 def _since(text: str, now: datetime) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pyrt.cli.command import FAILED
 from pyrt.cli.message import failure
 from pyrt.errors import PyrtError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def each(names: Iterable[str], act: Callable[[str], None]) -> int:
-    """Calls ``act`` with every name; the exit code is that of the last failure, 0 without one."""
+    """Calls ``act`` with every name; the exit code is 1 where one failed, else 0."""
     code = 0
     for name in names:
         try:
@@ -21,5 +22,5 @@ def each(names: Iterable[str], act: Callable[[str], None]) -> int:
         except PyrtError as error:
             sys.stdout.flush()
             print(failure(error), file=sys.stderr, flush=True)
-            code = error.exit_code
+            code = FAILED
     return code

@@ -79,6 +79,4 @@ def _fields(row: Row) -> dict[str, str]:
 def _with_escapes(layout: str) -> str:
     """docker reads ``\\t`` and ``\\n`` outside of actions, because a shell hands them on as they are."""
     pieces = re.split(r"(\{\{.*?\}\})", layout, flags=re.DOTALL)
-    return "".join(
-        piece if piece.startswith("{{") else piece.replace("\\t", "\t").replace("\\n", "\n") for piece in pieces
-    )
+    return "".join(piece if piece.startswith("{{") else piece.replace("\\t", "\t").replace("\\n", "\n") for piece in pieces)

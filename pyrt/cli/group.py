@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-from pyrt.cli.command import HELP_NAMES
-from pyrt.cli.flags import refusal
+from pyrt.cli.command import HELP_NAMES, pointing_at_help, takes_value
+from pyrt.cli.flags import refusal, split
 from pyrt.errors import UsageError
 
 TYPE_CHECKING = False
@@ -45,6 +45,22 @@ class Group(click.Group):
         self.refused = refused or {}
         self.refused_flags = refused_flags or {}
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the options before the command as flags.py has it. Raises UsageError, Unsupported."""
+        with pointing_at_help(ctx):
+            given, rest = split(
+                args,
+                takes_value(self.get_params(ctx)),
+                interspersed=False,
+                refused=self.refused_flags,
+                lenient=ctx.resilient_parsing,
+            )
+        words: list[str] = []
+        for flag, value in given:
+            if value is not False:
+                words += [flag] if value is True else [flag, str(value)]
+        return super().parse_args(ctx, [*words, "--", *rest])
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names for the help and for completion, aliases left out."""
         return sorted(self.modules)
@@ -58,9 +74,7 @@ class Group(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command for the first word. Raises Unsupported for one of docker's, UsageError for anything else."""
         name = args[0]
         command = self.get_command(ctx, name)

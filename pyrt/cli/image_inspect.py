@@ -26,8 +26,6 @@ command = Command(
     help=_inspect.__doc__,
     params=[
         Option(["--format", "-f"], metavar="FORMAT", help="json, or a Go template."),
-        click.Argument(
-            ["images"], metavar="IMAGE...", nargs=-1, required=False, type=Value("image", complete=image_names)
-        ),
+        click.Argument(["images"], metavar="IMAGE...", nargs=-1, required=False, type=Value("image", complete=image_names)),
     ],
 )

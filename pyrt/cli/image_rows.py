@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
 from pyrt.cli import ages
 from pyrt.cli.filters import boolean, grouped, has_labels
 from pyrt.cli.sizes import format_size
 from pyrt.errors import InvalidReference, PyrtError, UsageError
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -49,10 +49,8 @@ def _images(
     """
     now = datetime.now(timezone.utc)
     filters = (*filter, *((("reference", familiar_argument(name)),) if name else ()))
-    images = listed(settings_of(ctx).open_store())
-    if not all and not any(key == "dangling" for key, _ in filters) and filters:
-        images = [image for image in images if image.record.reference is not None or not name]
-    rows = [row(image, now, whole=no_trunc) for image in chosen(images, filters, now)]
+    images = chosen(listed(settings_of(ctx).open_store()), filters, now)
+    rows = [row(image, now, whole=no_trunc) for image in images]
     table = TABLE_WITH_DIGESTS if digests else TABLE
     layout = format or ""
     if quiet and not layout.strip():

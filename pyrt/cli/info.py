@@ -51,10 +51,9 @@ def _info(ctx: click.Context, *, format: str | None) -> None:
 def facts(store: Store) -> dict[str, object]:
     """All that ``info`` shows, by docker's names; ``Isolation``, ``Networks`` and ``RunDir`` are ours."""
     from pyrt._version import VERSION
-    from pyrt.cli.container_rows import seen
 
-    records = [seen(store, record) for record in store.containers.list()]
-    running = sum(record.state == "running" for record in records)
+    records = store.containers.list()
+    running = sum(record.now.state == "running" for record in records)
     kernel = os.uname()
     return {
         "Containers": len(records),

@@ -9,7 +9,8 @@ import sys
 import click
 
 from pyrt.cli import refused
-from pyrt.cli.flags import refusal, split
+from pyrt.cli.command import takes_value
+from pyrt.cli.flags import split
 from pyrt.cli.group import Group
 from pyrt.cli.message import complaint, failure
 from pyrt.cli.settings import Settings
@@ -110,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        return _report(_translated(error), debug)
+        return _report(UsageError(error.format_message().rstrip(".")), debug)
     except PyrtError as error:
         return _report(error, debug)
     except OSError as error:
@@ -157,8 +158,7 @@ def _invoke(argv: list[str]) -> int:
 
 def _debugging(argv: Sequence[str]) -> bool:
     """Whether --debug is among the global options; it counts before they are found to be right."""
-    takes_value = {name: not param.is_flag for param in command.params for name in param.opts}  # type: ignore[attr-defined]
-    given, _ = split(argv, takes_value, interspersed=False, refused={}, lenient=True)
+    given, _ = split(argv, takes_value(command.params), interspersed=False, refused={}, lenient=True)
     return any(flag in ("--debug", "-D") for flag, _ in given)
 
 
@@ -174,18 +174,6 @@ def _report(error: PyrtError, debug: bool) -> int:
         traceback.print_exc()
     print(failure(error), file=sys.stderr, flush=True)
     return error.exit_code
-
-
-def _translated(error: click.ClickException) -> PyrtError:
-    """click's own complaints about the words before the command, in docker's words."""
-    if isinstance(error, click.NoSuchOption):
-        flag = error.option_name
-        if flag in refused.GLOBAL:
-            return refusal(flag, refused.GLOBAL[flag])
-        return UsageError(f"unknown flag: {flag}", hint="see 'pyrt --help'")
-    if isinstance(error, click.BadOptionUsage):
-        return UsageError(f"{error.option_name}: {error.message.rstrip('.')}", hint="see 'pyrt --help'")
-    return UsageError(error.format_message().rstrip("."))
 
 
 def _drop_stdout() -> None:

@@ -10,12 +10,12 @@ import re
 from pyrt.errors import Unsupported, UsageError
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_DOMAIN = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)\.?", re.ASCII)
+_DOMAIN = rf"({_LABEL}(?:\.{_LABEL})*)\.?"
 _IPC_SYSCTLS = (
     "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
     "kernel.shm_rmid_forced",
 )  # fmt: skip
-_SYSCTL = re.compile(r"[a-zA-Z0-9_-]+(?:[./][a-zA-Z0-9_-]+)+", re.ASCII)
+_SYSCTL = r"[a-zA-Z0-9_-]+(?:[./][a-zA-Z0-9_-]+)+"
 
 
 def parse_container_name(text: str) -> str:
@@ -73,7 +73,7 @@ def parse_search_domain(text: str) -> str:
     text = text.strip()
     if text == ".":
         return text
-    match = _DOMAIN.fullmatch(text)
+    match = re.fullmatch(_DOMAIN, text)
     if match is None or len(match.group(1)) >= 255 or not any(character.isalpha() for character in text):
         raise UsageError("not a domain name")
     return match.group(1)
@@ -99,7 +99,7 @@ def parse_sysctl(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not value:
         raise UsageError("not of the form NAME=VALUE")
-    if _SYSCTL.fullmatch(name) is None:
+    if re.fullmatch(_SYSCTL, name) is None:
         raise UsageError(f"{name!r} is no setting's name")
     name = name.replace("/", ".")
     if name in _IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue.")):

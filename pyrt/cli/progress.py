@@ -92,15 +92,16 @@ class TerminalProgress(PullProgress):
         if self.live is None:
             self.live = _live(self.stream)
             self.live.start()
+        state, amount = _WORDS[event.kind], _amount(event)
         if event.digest not in self.tasks:
-            self.tasks[event.digest] = self.live.add_task(_short(event.digest), total=None, state="", amount="")
+            self.tasks[event.digest] = self.live.add_task(_short(event.digest), total=None, state=state, amount=amount)
         moving = event.kind == "download"
         self.live.update(
             self.tasks[event.digest],
-            state=_WORDS[event.kind],
-            amount=_amount(event),
+            state=state,
+            amount=amount,
             completed=event.current if moving else 0,
-            total=(event.total if moving else 1) or 1,
+            total=event.total if moving else None,
         )
 
     def say(self, text: str) -> None:
@@ -130,10 +131,10 @@ def _live(stream: TextIO) -> Progress:
             return Text(f"{task.description}: {task.fields['state']}")
 
     class Bar(ProgressColumn):
-        """The bar, only while bytes come in."""
+        """The bar, only while bytes come in of a layer whose size is known."""
 
         def render(self, task: Task) -> ProgressBar | Text:
-            if task.fields["state"] != _WORDS["download"]:
+            if task.fields["state"] != _WORDS["download"] or task.total is None:
                 return Text("")
             return ProgressBar(total=task.total, completed=task.completed, width=24)
 

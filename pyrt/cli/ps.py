@@ -8,7 +8,7 @@ import click
 
 from pyrt.cli import refused
 from pyrt.cli.command import Command, Option, Value
-from pyrt.cli.container_rows import chosen, row, seen
+from pyrt.cli.container_rows import chosen, row
 from pyrt.cli.filters import Filter, parse_filter
 from pyrt.cli.format import listing
 from pyrt.cli.names import parse_whole
@@ -53,7 +53,7 @@ def _ps(
     now = datetime.now(timezone.utc)
     store = settings_of(ctx).open_store()
     limit = 1 if latest else last if last is not None and last > 0 else None
-    known = [seen(store, record) for record in store.containers.list()]
+    known = store.containers.list()
     records = chosen(store, known, filter, ended=all or limit is not None)[:limit]
     layout = (format or "").strip()
     if quiet and not layout:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.pass_context
-def _pull(
-    ctx: click.Context, *, images: tuple[str, ...], platform: str | None, authfile: str | None, quiet: bool
-) -> None:
+def _pull(ctx: click.Context, *, images: tuple[str, ...], platform: str | None, authfile: str | None, quiet: bool) -> None:
     """Download images, or take them from an archive.
 
     IMAGE is a name as busybox:latest or registry.example/team/image@sha256:..., or one of oci:DIR[:REF],

@@ -35,8 +35,6 @@ command = Command(
     help=_rmi.__doc__,
     params=[
         Option(["--force", "-f"], is_flag=True, help="Also where a container uses it, or by id with several names."),
-        click.Argument(
-            ["images"], metavar="IMAGE...", nargs=-1, required=False, type=Value("image", complete=image_names)
-        ),
+        click.Argument(["images"], metavar="IMAGE...", nargs=-1, required=False, type=Value("image", complete=image_names)),
     ],
 )

@@ -62,4 +62,12 @@ def _note(text: str) -> None:
     note(f"pyrt: {text}")
 
 
-command = Command("run", interspersed=False, refused=refused.RUN, params=OPTIONS, callback=_run, help=_run.__doc__)
+command = Command(
+    "run",
+    context_settings={"help_option_names": ["--help"]},  # -h is the host name
+    interspersed=False,
+    refused=refused.RUN,
+    params=OPTIONS,
+    callback=_run,
+    help=_run.__doc__,
+)

@@ -71,9 +71,7 @@ def _images(ctx: click.Context, incomplete: str) -> list[str]:
 
 
 _network = _list(NETWORK, "--network", "NAME", "host (the default) or none.", names.parse_network)
-_dns_option = _list(
-    NETWORK, "--dns-option", "OPTION", "Option for resolv.conf, as in ndots:2.", names.parse_resolver_option
-)
+_dns_option = _list(NETWORK, "--dns-option", "OPTION", "Option for resolv.conf, as in ndots:2.", names.parse_resolver_option)
 
 OPTIONS: list[click.Parameter] = [
     _flag(CONTAINER, "--rm", "Remove the container when it ends."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from pyrt.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """``root`` moves the data and the run directory; None means the user's own (XDG, or PYRT_ROOT)."""
 
     root: str | None = None

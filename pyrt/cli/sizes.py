@@ -6,7 +6,7 @@ import re
 
 from pyrt.errors import UsageError
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:b|([kmgtp])(?:i?b)?)?", re.ASCII | re.IGNORECASE)
+_SIZE = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:b|([kmgtp])(?:i?b)?)?"
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _LARGEST = (1 << 63) - 1
 _DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -17,7 +17,7 @@ def parse_size(text: str) -> int:
 
     Raises UsageError. The grammar is that of docker's ``--shm-size`` and ``tmpfs-size``.
     """
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text, re.ASCII | re.IGNORECASE)
     if match is None:
         raise UsageError("not a size", hint="a size is a number with an optional unit b, k, m, g, t or p, as in 64m")
     number, unit = match.group(1), (match.group(2) or "").lower()

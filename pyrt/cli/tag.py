@@ -32,9 +32,7 @@ command = Command(
     callback=_tag,
     help=_tag.__doc__,
     params=[
-        click.Argument(
-            ["source"], metavar="SOURCE_IMAGE[:TAG]", required=False, type=Value("image", complete=image_names)
-        ),
+        click.Argument(["source"], metavar="SOURCE_IMAGE[:TAG]", required=False, type=Value("image", complete=image_names)),
         click.Argument(["target"], metavar="TARGET_IMAGE[:TAG]", required=False),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pyrt.cli.go_values import NO_VALUE, Map, go_json, go_text, kind
+from pyrt.cli.go_values import NO_VALUE, Map, go_json, go_text, is_true, kind
 from pyrt.cli.template_lexer import template_error
 
 TYPE_CHECKING = False
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d*))?(.)", re.DOTALL | re.ASCII)
 _WIDEST = 10_000
-
-
-def _not(value: object) -> bool:
-    from pyrt.cli.go_values import is_true
-
-    return not is_true(value)
 
 
 def _len(value: object) -> int:
@@ -52,7 +46,8 @@ def _slice(value: object, *bounds: object) -> object:
     if not isinstance(value, (str, list, tuple)) or len(bounds) > 2:
         raise template_error(f"slice of type {kind(value)}")
     ends = [bound for bound in bounds if isinstance(bound, int)]
-    start, stop = [*ends, 0][0] if ends else 0, ends[1] if len(ends) > 1 else len(value)
+    start = ends[0] if ends else 0
+    stop = ends[1] if len(ends) > 1 else len(value)
     if len(ends) != len(bounds) or not 0 <= start <= stop <= len(value):
         raise template_error("slice: index out of range")
     return value[start:stop]
@@ -181,7 +176,7 @@ def _verb_text(value: object, letter: str, precision: str | None) -> str | None:
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "not": _not,
+    "not": lambda value: not is_true(value),
     "len": _len,
     "index": _index,
     "slice": _slice,

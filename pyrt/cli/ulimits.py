@@ -11,7 +11,7 @@ NAMES = (
     "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
     "rttime", "sigpending", "stack",
 )  # fmt: skip
-_NUMBER = re.compile(r"-1|[0-9]+", re.ASCII)
+_NUMBER = r"-1|[0-9]+"
 _LARGEST = (1 << 63) - 1
 
 
@@ -33,6 +33,6 @@ def parse_ulimit(text: str) -> Ulimit:
 
 
 def _number(text: str) -> int:
-    if _NUMBER.fullmatch(text) is None or int(text) > _LARGEST:
+    if re.fullmatch(_NUMBER, text) is None or int(text) > _LARGEST:
         raise UsageError(f"{text!r} is not a number", hint="-1 is unlimited")
     return int(text)

@@ -13,7 +13,7 @@ import re
 from pyrt.errors import Unsupported, UsageError
 from pyrt.request import Mount
 
-VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+VOLUME_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
 
 # An option -> its group; docker takes one of each group.
@@ -52,9 +52,7 @@ def parse_volume(text: str, *, selinux: bool | None = None) -> Mount:
         )  # fmt: skip
     if "propagation" in options:
         raise UsageError(f"{options['propagation']!r} is for paths of the host, and this is a volume")
-    return Mount(
-        kind="volume", source=volume_name(source), target=target, read_only=read_only, copy="copy" not in options
-    )
+    return Mount(kind="volume", source=volume_name(source), target=target, read_only=read_only, copy="copy" not in options)
 
 
 def container_path(text: str) -> str:
@@ -74,7 +72,7 @@ def host_path(text: str) -> str:
 
 def volume_name(text: str) -> str:
     """A volume's name. Raises UsageError."""
-    if VOLUME_NAME.fullmatch(text) is None:
+    if re.fullmatch(VOLUME_NAME, text) is None:
         raise UsageError(
             f"{text!r} is no volume's name (two or more of a-z A-Z 0-9 _ . -, beginning with a letter or digit)",
             hint="a directory of the host is meant by an absolute path, or by one that begins with ./",

@@ -6,11 +6,11 @@ Source: OCI image-spec, descriptor.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pyrt.errors import InvalidManifest, UsageError
 from pyrt.oci.digest import Digest
 from pyrt.oci.platform import Platform
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ The grammar is checked before anything else sees the text, because digests becom
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pyrt.errors import UsageError
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _SHOWN = 100  # characters of a wrong digest that an error repeats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """The digest of some bytes. ``algorithm`` is "sha256" or "sha512", ``hex`` the lower-case hexadecimal sum."""
 

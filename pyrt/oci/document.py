@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 
 from pyrt.errors import InvalidManifest
+from pyrt.values import dataclass
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64

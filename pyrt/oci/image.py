@@ -5,14 +5,13 @@ Source: OCI image-spec, config.md. Go wrote nearly every configuration there is,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyrt.errors import DigestMismatch, InvalidManifest, UsageError
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json
 from pyrt.oci.manifest import Manifest
 from pyrt.oci.platform import Platform
+from pyrt.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +53,14 @@ class ImageConfig:
     history: tuple[HistoryEntry, ...]
 
     @classmethod
-    def parse(cls, raw: bytes) -> ImageConfig:
-        """The configuration in ``raw``; InvalidManifest names the first field that is wrong."""
+    def parse(cls, raw: bytes, digest: Digest | None = None) -> ImageConfig:
+        """The configuration in ``raw``, whose ``digest`` is taken for granted where one is given (it was verified when it
+        was stored); InvalidManifest names the first field that is wrong."""
         document = parse_json(raw, "image configuration")
         config = document.optional("config") or JsonObject(f"{document.where}.config", {})
         return cls(
             raw=raw,
-            digest=Digest.of(raw),
+            digest=digest or Digest.of(raw),
             platform=Platform(
                 os=document.text("os", "") or "linux",
                 architecture=document.text("architecture", ""),

@@ -6,13 +6,12 @@ image-index.md; Docker image manifest version 2, schema 2 and its manifest list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyrt.errors import InvalidManifest, Unsupported
 from pyrt.oci import media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json, to_bytes
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +68,9 @@ class Index:
     annotations: tuple[tuple[str, str], ...] = ()
 
 
-def parse_document(raw: bytes, content_type: str | None) -> Manifest | Index | Schema1:
-    """The manifest or index in ``raw``, which was served as ``content_type`` (None or "" where nobody said).
+def parse_document(raw: bytes, content_type: str | None, digest: Digest | None = None) -> Manifest | Index | Schema1:
+    """The manifest or index in ``raw``, which was served as ``content_type`` (None or "" where nobody said). A ``digest``
+    that is given is taken for granted: it was verified when the document was stored.
 
     Raises InvalidManifest for what the specifications do not allow, for a document that could be read as two kinds
     (CVE-2021-41190), and for artifacts that are no image; Unsupported for layers that are not distributed.
@@ -88,7 +88,7 @@ def parse_document(raw: bytes, content_type: str | None) -> Manifest | Index | S
     if version != 2:
         raise InvalidManifest(f"manifest.schemaVersion is {version}, it has to be 1 or 2")
     media_type = _media_type(document, said)
-    digest = Digest.of(raw)
+    digest = digest or Digest.of(raw)
     if media_type in media_types.INDEXES:
         return _index(document, raw, media_type, digest)
     return _manifest(document, raw, media_type, digest)

@@ -7,10 +7,10 @@ docker.io/library/busybox:latest. Everything is checked here, before any URL or 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from pyrt.errors import InvalidReference, UsageError
 from pyrt.oci.digest import Digest
+from pyrt.values import dataclass, replace
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"

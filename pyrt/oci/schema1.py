@@ -11,13 +11,13 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pyrt.errors import InvalidManifest
 from pyrt.oci.descriptor import Descriptor, digest_field
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json, to_bytes
 from pyrt.oci.media_types import DOCKER_LAYER_GZIP
+from pyrt.values import dataclass
 
 EMPTY_LAYER = Digest(algorithm="sha256", hex="a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4")
 """The gzip-compressed empty tar that stands for a step without a layer."""

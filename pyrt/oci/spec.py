@@ -6,7 +6,7 @@ there are the specification's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

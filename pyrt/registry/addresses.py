@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+_ADDRESS = re.compile(r"[0-9.]+|\[?[0-9A-Fa-f:.]+\]?")
 _NUMERIC = re.compile(r"[0-9a-fA-FxX.]+")
 
 
@@ -20,12 +22,15 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     return host.removeprefix("[").removesuffix("]"), int(port) if port else None
 
 
-def ip_literal(host: str) -> IpAddress | None:
+def ip_literal(host: str) -> IPv4Address | IPv6Address | None:
     """The address that ``host`` spells, else None.
 
     Also the short, octal and hexadecimal spellings: getaddrinfo(3) takes ``127.1`` and ``0x7f000001`` for addresses.
     An IPv4 address inside an IPv6 one (``::ffff:127.0.0.1``) is given as the IPv4 address that it means.
     """
+    import ipaddress
+    import socket
+
     bare = host.removeprefix("[").removesuffix("]").partition("%")[0]
     try:
         address = ipaddress.ip_address(bare)
@@ -45,10 +50,16 @@ def is_loopback(host: str) -> bool:
     """Whether ``host`` (no port) is ``localhost``, below ``127.0.0.0/8`` or ``::1``: plain http is allowed there."""
     if host.lower() == "localhost":
         return True
+    if not _ADDRESS.fullmatch(host):
+        return False
+    import ipaddress
+
     try:
-        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
+    # Python counts ::ffff:127.0.0.1 in from 3.13 on; one answer on all versions.
+    return address.is_loopback and not (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped)
 
 
 def is_internal(host: str) -> bool:

@@ -171,9 +171,7 @@ class RegistryAuth(httpx.Auth):
             self._keep(Token(text=credentials.registry_token, scopes=scopes, expires=float("inf")), challenge)
             return
         if not challenge.get("realm"):
-            raise AccessDenied(
-                f"{self._registry}: it asks for a login without naming its token server", host=self._registry
-            )
+            raise AccessDenied(f"{self._registry}: it asks for a login without naming its token server", host=self._registry)
         url = self._destinations.resolve(self._destinations.home, challenge.get("realm"), "token server")
         asked_at = self._clock.monotonic()
         response = yield self._token_request(url, challenge.get("service"), scopes, credentials)
@@ -198,9 +196,7 @@ class RegistryAuth(httpx.Auth):
             fields = [("grant_type", "refresh_token"), *service_field, ("client_id", CLIENT_ID)]
             fields += [("scope", " ".join(names)), ("refresh_token", credentials.identity_token)]
             headers = _headers() | {"content-type": "application/x-www-form-urlencoded"}
-            return httpx.Request(
-                "POST", url, headers=headers, content=urlencode(fields).encode(), extensions=extensions
-            )
+            return httpx.Request("POST", url, headers=headers, content=urlencode(fields).encode(), extensions=extensions)
         query = [*service_field, *(("scope", name) for name in names)]
         headers = _headers()
         if credentials is not None:

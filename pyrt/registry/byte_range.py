@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pyrt.values import dataclass
 
 _SINGLE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pyrt.errors import UsageError
 from pyrt.registry.config_paths import ConfigPaths
+from pyrt.values import dataclass
 
 # Distributions keep the bundle in different places, and a Python that was built elsewhere looks in none of them.
 _BUNDLES = (
@@ -76,10 +76,12 @@ def tls_context(trust: HostTrust, *, verify: bool = True, environ: Mapping[str, 
 
 
 def _trust_machine(context: ssl.SSLContext, environ: Mapping[str, str]) -> None:
-    file, directory = environ.get("SSL_CERT_FILE", ""), environ.get("SSL_CERT_DIR", "")
-    bundle = environ.get("REQUESTS_CA_BUNDLE", "")
-    chosen = [path for path in (file, *directory.split(os.pathsep)) if path] or [path for path in (bundle,) if path]
-    for path in chosen or [_bundle()]:
+    file, listed = environ.get("SSL_CERT_FILE", ""), environ.get("SSL_CERT_DIR", "")
+    directories = [path for path in listed.split(os.pathsep) if os.path.isdir(path)]
+    if listed and not directories and not file:
+        raise UsageError(f"SSL_CERT_DIR: no such directory: {listed}")
+    bundle = environ.get("REQUESTS_CA_BUNDLE", "") if not file and not listed else ""
+    for path in [path for path in (file, *directories, bundle) if path] or [_bundle()]:
         _load(context, path)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeVar
+
+from pyrt.values import dataclass
 
 Item = TypeVar("Item")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
 
@@ -18,6 +17,7 @@ from pyrt.registry.retry import RETRIED_STATUS, Attempts, RetryPolicy, retry_aft
 from pyrt.registry.token import CLIENT_ID
 from pyrt.registry.transport import LIMIT, LOCATION, UNVERIFIED, AnswerTooLarge
 from pyrt.registry.wire import REDIRECT_LIMIT, WireSettings
+from pyrt.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +148,7 @@ class Connection:
                 endpoint = self.endpoint
                 scheme = endpoint.scheme or ("https" if self._speaks_tls() else "http")
                 home = httpx.URL(f"{scheme}://{endpoint.host}/")
-                destinations = Destinations(
-                    home=home, insecure=endpoint.insecure, treat_as_public=self._wire.treat_as_public
-                )
+                destinations = Destinations(home=home, insecure=endpoint.insecure, treat_as_public=self._wire.treat_as_public)
                 auth = RegistryAuth(
                     registry=endpoint.registry,
                     repository=endpoint.repository,

@@ -11,11 +11,11 @@ import binascii
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pyrt.errors import RegistryError, UsageError
 from pyrt.registry.config_paths import ConfigPaths
 from pyrt.registry.credential_helpers import CredentialHelper
+from pyrt.values import dataclass
 
 HUB = "docker.io"
 HUB_KEY = "https://index.docker.io/v1/"

@@ -5,13 +5,13 @@ Source: docker's documentation of dockerd, "Daemon configuration file".
 
 from __future__ import annotations
 
-import ipaddress
-import json
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 from pyrt.errors import UsageError
 from pyrt.registry.addresses import ip_literal, split_host_port
+from pyrt.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +34,17 @@ class DockerDaemon:
         """The file at ``path``; a missing one, or "", has nothing to say. UsageError where it is wrong."""
         try:
             with open(path, encoding="utf-8") as file:
-                document = json.load(file)
+                text = file.read()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return cls()
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: cannot be read: {error}") from error
+        import json
+
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path}: not valid JSON: {error}") from error
         if not isinstance(document, dict):
             raise UsageError(f"{path}: not a JSON object")
         return cls(
@@ -48,7 +54,7 @@ class DockerDaemon:
 
     def is_insecure(self, host: str) -> bool:
         """Whether host[:port] is listed, or is an address in a listed network. Names are not looked up."""
-        address = ip_literal(split_host_port(host)[0])
+        address = ip_literal(split_host_port(host)[0]) if self.insecure else None
         for entry in self.insecure:
             if "/" in entry and "://" not in entry:
                 if address is not None and address in _network(entry):
@@ -58,7 +64,9 @@ class DockerDaemon:
         return False
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _network(text: str) -> IPv4Network | IPv6Network:
+    import ipaddress
+
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
@@ -66,6 +74,8 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _mirror(text: str, path: str) -> HubMirror:
+    from urllib.parse import urlsplit
+
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise UsageError(f"{path}: registry-mirrors: {text.partition('@')[2] or text!r} is not http(s)://host[:port]")

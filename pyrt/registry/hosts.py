@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from pyrt.errors import InvalidReference, RegistryError
 from pyrt.oci.reference import DEFAULT_REGISTRY, Reference
@@ -12,6 +11,7 @@ from pyrt.registry.addresses import is_loopback, split_host_port
 from pyrt.registry.config_paths import ConfigPaths
 from pyrt.registry.docker_daemon import DockerDaemon
 from pyrt.registry.registries_conf import RegistriesConf
+from pyrt.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from pyrt.errors import AccessDenied, StoreError, UsageError
 from pyrt.registry.api_check import ApiState, check_api
@@ -19,6 +18,7 @@ from pyrt.registry.credential_helpers import CredentialHelper
 from pyrt.registry.credentials import HUB, AuthFile, Credentials, CredentialStore, names_registry, server_key, to_helper
 from pyrt.registry.hosts import Hosts
 from pyrt.registry.wire import WireSettings
+from pyrt.values import replace
 
 
 def login(
@@ -40,9 +40,7 @@ def login(
     return _keep(registry, accepted, environ, paths)
 
 
-def logout(
-    registry: str, *, environ: Mapping[str, str] = os.environ, paths: ConfigPaths | None = None
-) -> tuple[str, ...]:
+def logout(registry: str, *, environ: Mapping[str, str] = os.environ, paths: ConfigPaths | None = None) -> tuple[str, ...]:
     """Forgets the credentials of a registry, everywhere; the result says where there were any.
 
     Raises UsageError, StoreError, RegistryError (a credential helper failed).
@@ -90,9 +88,10 @@ def check(
     paths: ConfigPaths | None = None,
     wire: WireSettings | None = None,
 ) -> ApiState:
-    """Asks a registry (host[:port], "" for Docker Hub) for its API, as whoever is logged in there, or as ``credentials``.
+    """Asks a registry (host[:port], "" for Docker Hub) for its API, as ``credentials`` or whoever is logged in there.
 
-    Raises NotARegistry where there is none, AccessDenied where a token server refuses, RegistryUnreachable, RateLimited.
+    Raises NotARegistry where there is none, AccessDenied where a token server refuses, RegistryUnreachable,
+    RateLimited, UsageError.
     """
     paths = paths or ConfigPaths.from_environ(environ)
     registry = registry_name(registry)
@@ -104,7 +103,7 @@ def check(
 def _try(
     registry: str, credentials: Credentials, environ: Mapping[str, str], paths: ConfigPaths, wire: WireSettings | None
 ) -> Credentials:
-    """The credentials as they are to be kept: an identity token instead of the password where the registry gives one."""
+    """The credentials as they are to be kept: an identity token instead of the password where there is one."""
     with _connected(registry, environ, paths, wire, lambda: credentials, offline=True) as connection:
         if check_api(connection) is not ApiState.OPEN:
             hint = "check the user name and the password"

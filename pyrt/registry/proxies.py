@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pyrt.registry.addresses import ip_literal, is_loopback
+from pyrt.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ Threat catalogue RG-01 to RG-10 and RG-13; distribution-spec: Authorization neve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import httpx
 
 from pyrt.errors import RegistryError
-from pyrt.registry.addresses import ip_literal, is_internal
+from pyrt.registry.addresses import ip_literal, is_internal, is_loopback
 from pyrt.registry.shown import shown_url
+from pyrt.values import dataclass
 
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
@@ -52,8 +52,11 @@ class Destinations:
             raise RegistryError(f"{host}: {what} names no host: {shown}", host=host)
         if url.userinfo:
             raise RegistryError(f"{host}: {what} has a user name in its address: {shown}", host=host)
-        if url.scheme == "http" and "https" in (base.scheme, self.home.scheme) and not self.insecure:
-            raise RegistryError(f"{host}: {what} leads from https to plain http: {shown}", host=host)
+        if url.scheme == "http" and not self.insecure:
+            if "https" in (base.scheme, self.home.scheme):
+                raise RegistryError(f"{host}: {what} leads from https to plain http: {shown}", host=host)
+            if not is_loopback(url.host) and origin(url) != origin(self.home):
+                raise RegistryError(f"{host}: {what} leads to plain http beyond this machine: {shown}", host=host)
         if self._leads_inside(url):
             raise RegistryError(f"{host}: {what} leads to an address inside this network: {shown}", host=host)
         return url

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
-from typing import NoReturn
 
 from pyrt.errors import UsageError
 from pyrt.registry.config_paths import ConfigPaths
+from pyrt.values import dataclass, field
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 Table = dict[str, object]
 _PULL_CHOICES = ("all", "digest-only", "tag-only")
@@ -95,6 +93,10 @@ class RegistriesConf:
 
 def parse(text: str, path: str) -> RegistriesConf:
     """One file. ``path`` is for messages."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
     try:
         document: Table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

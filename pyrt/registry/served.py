@@ -9,7 +9,6 @@ have, or is localhost, the repository alone is the name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidReference
 from pyrt.oci import media_types
@@ -20,6 +19,7 @@ from pyrt.oci.manifest import MAX_INDEX_DEPTH
 from pyrt.oci.reference import DEFAULT_REGISTRY, Reference
 from pyrt.registry.members import DirectoryMembers, read
 from pyrt.registry.oci_layout import REF_NAME, blob_name, read_index
+from pyrt.values import dataclass
 
 _DOCUMENTS = media_types.INDEXES | media_types.MANIFESTS
 

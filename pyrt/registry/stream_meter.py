@@ -31,14 +31,14 @@ class MeteredStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         allowed = self._timeouts.progress - self._waited
+        if allowed <= 0:
+            raise httpcore.ReadTimeout("too few bytes")
         started = self._clock.monotonic()
         data = self._inner.read(max(max_bytes, READ_SIZE), min(allowed, timeout or allowed))
         self._waited += self._clock.monotonic() - started
         self._received += len(data)
         if self._received >= self._timeouts.floor:
             self._waited, self._received = 0.0, 0
-        elif self._waited >= self._timeouts.progress and data:
-            raise httpcore.ReadTimeout("too few bytes")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -10,6 +10,7 @@ from pyrt.registry.connection import Connection
 from pyrt.registry.wire import MANIFEST_LIMIT
 
 PAGE_LIMIT = 1000
+TAG_LIMIT = 1_000_000
 _NEXT = re.compile(r'<([^<>]{1,2048})>\s*;\s*rel="?next"?')
 
 
@@ -27,6 +28,8 @@ def fetch_tags(connection: Connection) -> tuple[str, ...]:
             raise connection.refusal(answer, f"{endpoint.registry}/{endpoint.repository}")
         document = parse_json(answer.body, "list of tags")
         tags.extend(document.texts("tags") if document.has("tags") else ())
+        if len(tags) > TAG_LIMIT:
+            raise InvalidManifest(f"{endpoint.registry}/{endpoint.repository}: more than {TAG_LIMIT} tags")
         match = _NEXT.search(answer.headers.get("link", ""))
         if match is None:
             return tuple(tags)

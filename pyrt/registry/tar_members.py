@@ -11,11 +11,11 @@ import posixpath
 import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest
 from pyrt.registry.archive_compression import spool
 from pyrt.registry.members import chunks, unreadable
+from pyrt.values import dataclass
 
 MAX_MEMBERS = 20_000
 _MAX_LINKS = 8

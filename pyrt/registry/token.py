@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from pyrt.registry.challenge import Challenge
+from pyrt.values import dataclass
 
 CLIENT_ID = "pyrt"
 SHORTEST_LIFE = 60.0

@@ -133,7 +133,7 @@ class HostTransport(httpx.BaseTransport):
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """Bounds every body and takes away what would act by itself: cookies, and encodings that httpx would undo.
+    """Bounds every body, and takes away what httpx would act upon by itself.
 
     An error's body ends at ERROR_LIMIT; a good one that is longer than the request's limit raises AnswerTooLarge. We
     ask for ``identity`` and digests are of the bytes as stored, so Content-Encoding never means anything here (RG-27).
@@ -145,8 +145,7 @@ class GuardedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._inner.handle_request(request)
-        for name in ("set-cookie", "content-encoding"):
-            response.headers.pop(name, None)
+        response.headers.pop("content-encoding", None)
         extensions = {**response.extensions, LOCATION: response.headers.pop("location", "")}
         limit = request.extensions.get(LIMIT)
         good = response.status_code < 300

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from pyrt.registry.clock import Clock, SystemClock
 from pyrt.registry.retry import RetryPolicy
+from pyrt.values import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

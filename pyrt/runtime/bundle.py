@@ -10,7 +10,6 @@ import os
 import posixpath
 import re
 import stat
-from dataclasses import dataclass
 
 from pyrt.errors import UsageError
 from pyrt.oci.image import ImageConfig
@@ -26,6 +25,7 @@ from pyrt.oci.spec import (
 from pyrt.request import Device, Mount, RunRequest
 from pyrt.runtime import capabilities, rlimits
 from pyrt.runtime.users import Account
+from pyrt.values import dataclass
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pyrt.errors import PrivilegeError, UsageError
 
 # In the order of their numbers, linux/capability.h.
@@ -31,6 +33,7 @@ def number(name: str) -> int:
         raise UsageError(f"capability {name!r}: no such capability", hint="see capabilities(7)") from None
 
 
+@lru_cache(maxsize=64)
 def bits(names: tuple[str, ...]) -> int:
     """The bit set of these names."""
     result = 0
@@ -39,6 +42,7 @@ def bits(names: tuple[str, ...]) -> int:
     return result
 
 
+@lru_cache(maxsize=64)
 def names(mask: int) -> tuple[str, ...]:
     """CAP_* names of a bit set, in the order of their numbers."""
     return tuple(f"CAP_{name}" for i, name in enumerate(NAMES) if mask >> i & 1)

@@ -8,13 +8,14 @@ becomes read-only last, when every mount point has been made.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import lru_cache
 
 from pyrt.errors import Unsupported
 from pyrt.oci.spec import Spec, SpecDevice, SpecMount
 from pyrt.plan import Limit, Op, Plan, Program
 from pyrt.runtime import capabilities, rlimits
 from pyrt.runtime.bundle import NODES, PROC_FILES
+from pyrt.values import dataclass
 
 # mount(2)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS = 1, 2, 4, 8, 16
@@ -36,9 +37,13 @@ _BIND_FLAGS = {
 }  # fmt: skip
 
 _DEV_LINKS = (
-    ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"), ("/dev/core", "/proc/kcore"),
-)  # fmt: skip
+    Op("symlink", target="/dev/fd", source="/proc/self/fd"),
+    Op("symlink", target="/dev/stdin", source="/proc/self/fd/0"),
+    Op("symlink", target="/dev/stdout", source="/proc/self/fd/1"),
+    Op("symlink", target="/dev/stderr", source="/proc/self/fd/2"),
+    Op("symlink", target="/dev/ptmx", source="pts/ptmx"),
+    Op("symlink", target="/dev/core", source="/proc/kcore"),
+)
 
 # Their place must be a directory of the image itself: what is mounted there is trusted afterwards.
 _REAL = ("/proc", "/sys", "/dev")
@@ -89,8 +94,8 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         _root(root, place),
         *_mounts(spec, place, own_dev),
         *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
-        *(Op("mask", target=path) for path in spec.masked_paths),
-        *(Op("readonly", target=path) for path in spec.readonly_paths),
+        *_covers("mask", spec.masked_paths),
+        *_covers("readonly", spec.readonly_paths),
         *([Op("console", uid=user.uid, mode=place.window[0] << 16 | place.window[1])] if spec.process.terminal else []),
         *([Op("hostname", data=spec.hostname)] if spec.hostname else []),
         *([Op("domainname", data=spec.domainname)] if spec.domainname else []),
@@ -101,6 +106,11 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
     ]
     newroot = f"{place.directory}/root"
     return Plan(ops=tuple(ops), namespaces=spec.namespaces, newroot=newroot, program=_program(spec, place))
+
+
+@lru_cache(maxsize=64)
+def _covers(kind: str, paths: tuple[str, ...]) -> tuple[Op, ...]:
+    return tuple(Op(kind, target=path) for path in paths)
 
 
 def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
@@ -135,7 +145,7 @@ def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
         ops.append(_bind(mount) if mount.type == "bind" else _filesystem(mount))
         if own_dev and mount.destination == "/dev":
             ops += [_node(device) for device in spec.devices]
-            ops += [Op("symlink", target=path, source=target) for path, target in _DEV_LINKS]
+            ops += _DEV_LINKS
     return ops
 
 
@@ -151,6 +161,7 @@ def _volume(spec: Spec, mount: SpecMount, directory: str) -> list[Op]:
     ]
 
 
+@lru_cache(maxsize=256)
 def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
     words = ("real_directory",) if mount.destination in _REAL else ()
@@ -178,6 +189,7 @@ def _bind(mount: SpecMount) -> Op:
     return Op("bind", target=mount.destination, source=mount.source, flags=flags, mount_flags=propagation)
 
 
+@lru_cache(maxsize=256)
 def _node(device: SpecDevice) -> Op:
     kind = {"c": 0o020000, "b": 0o060000, "p": 0o010000}[device.type]
     return Op(

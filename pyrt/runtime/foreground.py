@@ -44,7 +44,7 @@ class Forwarder:
         self._process = process
         kept, self._kept = self._kept or [], None
         for number in kept:
-            process.send_signal(number)
+            self._pass_on(process, number)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._kept is not None:

@@ -6,7 +6,8 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass, field
+
+from pyrt.values import dataclass
 
 _CHUNK = 1 << 16
 _WALL = 0x40000000  # __WALL of waitid(2)
@@ -18,7 +19,7 @@ class Process:
 
     pid: int
     pidfd: int
-    returncode: int | None = field(default=None)
+    returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to PID 1; nothing where it has ended. The kernel drops what PID 1 has no handler for, but for

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from pyrt.errors import ImageError
+from pyrt.values import dataclass
 
 MAX_LINKS = 40  # path_resolution(7)
 MAX_FILE = 10 << 20  # bytes; a passwd file larger than this is no passwd file
@@ -31,9 +31,14 @@ class ImageTree:
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none. Raises ImageError for anything else that stands there,
         for more than MAX_FILE bytes, and for a loop of links."""
+        return self.read_all(path)[0]
+
+    def read_all(self, *paths: str) -> list[bytes | None]:
+        """As ``read``, for several files."""
         with ExitStack() as opened:
-            place = _walk(path, self._open_roots(opened), opened)
-            return None if place is None else _read(place, path)
+            roots = self._open_roots(opened)
+            places = [(path, _walk(path, roots, opened)) for path in paths]
+            return [None if place is None else _read(place, path) for path, place in places]
 
     def directories(self, path: str, opened: ExitStack) -> list[int]:
         """The directory at ``path`` in every layer that shows through, as O_PATH fds that ``opened`` closes; none where the
@@ -148,10 +153,20 @@ def _read(place: _Place, path: str) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(f"{path}: not a regular file in this image")
     fd = os.open(place.name, _FILE, dir_fd=place.holder)
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ImageError(f"{path}: not a regular file in this image")
-        content = file.read(MAX_FILE + 1)
+        content = _read_up_to(fd, MAX_FILE + 1)
+    finally:
+        os.close(fd)
     if len(content) > MAX_FILE:
         raise ImageError(f"{path}: larger than {MAX_FILE >> 20} MiB in this image")
     return content
+
+
+def _read_up_to(fd: int, size: int) -> bytes:
+    pieces = []
+    while size > 0 and (piece := os.read(fd, min(size, 1 << 16))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)

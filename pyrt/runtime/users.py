@@ -6,10 +6,9 @@ nothing unknown becomes root (CVE-2026-30892).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyrt.errors import UsageError
 from pyrt.runtime.tree import ImageTree
+from pyrt.values import dataclass
 
 MAX_ID = 2**32 - 2  # 2**32 - 1 is "no change" for setresuid(2)
 
@@ -66,8 +65,8 @@ def find(spec: str, group_add: tuple[str, ...], tree: ImageTree) -> Account:
     that one. Raises UsageError for a name that the image does not know and for an id above 2**32 - 2.
     """
     user, group = _check(spec) if spec else ("0", "")
-    passwd = _rows(tree.read("/etc/passwd"), 6)
-    groups = _rows(tree.read("/etc/group"), 4) if not group.isdigit() or group_add else []
+    passwd_text, group_text = tree.read_all("/etc/passwd", "/etc/group")
+    passwd, groups = _rows(passwd_text, 6), _rows(group_text, 4)
     uid = parse_id(user)
     account = next((row for row in passwd if (row[0] == user if uid is None else int(row[2]) == uid)), None)
     if uid is None:

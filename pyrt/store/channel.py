@@ -41,18 +41,9 @@ class Scope:
         if self.error is not None or (self._parent is not None and self._parent.error is not None):
             raise Cancelled
 
-    def spawn(self, work: Callable[[], None], name: str) -> threading.Thread:
-        """A running thread whose error cancels the scope. A daemon: a read from the network may outlast Ctrl-C."""
-
-        def guarded() -> None:
-            try:
-                work()
-            except BaseException as error:
-                self.cancel(error)
-
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        thread.start()
-        return thread
+    def spawn(self, work: Callable[[], None], name: str) -> Stage:
+        """A running thread whose error cancels the scope."""
+        return Stage(self, work, name)
 
     def channel(self, limit: int) -> Channel:
         """A queue for at most ``limit`` bytes (one buffer always fits)."""
@@ -65,6 +56,33 @@ class Scope:
         self._channels.append(channel)
         if self._parent is not None:
             self._parent.watch(channel)
+
+
+class Stage:
+    """One thread of a scope. A daemon: a read from the network may outlast Ctrl-C."""
+
+    def __init__(self, scope: Scope, work: Callable[[], None], name: str) -> None:
+        self._scope = scope
+        self._work = work
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Until the thread has ended, at most ``timeout`` seconds.
+
+        Not by Thread.join alone: up to Python 3.12 one that Ctrl-C interrupts takes the thread for ended.
+        """
+        if self._ended.wait(timeout):
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self._scope.cancel(error)
+        finally:
+            self._ended.set()
 
 
 class Channel:

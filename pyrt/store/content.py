@@ -68,6 +68,13 @@ class Content:
                 raise SizeMismatch(f"blob {digest}: {size} bytes, at most {limit} here", expected=limit, actual=size)
             return file.readall()
 
+    def holds(self, digest: Digest, data: bytes) -> bool:
+        """Whether the blob is here and is exactly ``data``: a small one, which may have been damaged."""
+        try:
+            return self.read(digest, limit=len(data)) == data
+        except (ImageNotFound, SizeMismatch):
+            return False
+
     def stream(self, digest: Digest) -> Iterator[bytes]:
         """The blob in buffers; raises ImageNotFound."""
         yield from read_chunks(self.open(digest))
@@ -130,7 +137,7 @@ class BlobWriter:
     """Takes the bytes of one blob; digest and size are known to be right when ``commit`` makes it visible."""
 
     def __init__(self, path: str, final: str, descriptor: Descriptor) -> None:
-        self._path = path
+        self.path = path
         self._final = final
         self._descriptor = descriptor
         self._fd = -1
@@ -185,7 +192,7 @@ class BlobWriter:
         try:
             if self._descriptor.digest.algorithm != "sha256":
                 own(os.path.dirname(self._final), parents=False)
-            os.rename(self._path, self._final)
+            os.rename(self.path, self._final)
         except OSError as error:
             raise refused(self._final, error) from error
 
@@ -198,9 +205,9 @@ class BlobWriter:
         if self._fd < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
-                self._fd = os.open(self._path, flags, 0o600)
+                self._fd = os.open(self.path, flags, 0o600)
             except OSError as error:
-                raise refused(self._path, error) from error
+                raise refused(self.path, error) from error
 
     def _wrong_size(self, size: int, word: str) -> SizeMismatch:
         got = f"{word} {size if word == 'more than' else self.offset} bytes"

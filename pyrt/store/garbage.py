@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from pyrt.oci.document import MAX_BYTES
 from pyrt.store.content import parse_or_none
 from pyrt.store.leases import STORE_LOCK, leased
 from pyrt.store.locks import hold
+from pyrt.store.records import read_record
 from pyrt.store.staging import entry
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,23 +61,26 @@ def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterabl
     return Garbage(blobs=tuple(blobs), layers=tuple(trees), reclaimed=reclaimed)
 
 
+def named(layout: StoreLayout, content: Content) -> set[str]:
+    """Everything that the images of the index consist of, here or not."""
+    return reachable(content, set(digests_in(read_json(layout.index))))
+
+
 def roots(layout: StoreLayout) -> set[str]:
     """The digests that images, containers and pulls name."""
     found = set(digests_in(read_json(layout.index)))
     for name in os.listdir(layout.containers):
-        found |= container_digests(f"{layout.containers}/{name}/record.json")
+        if name.endswith(".json"):
+            found |= container_digests(f"{layout.containers}/{name}")
     return found | leased(layout)
 
 
 def container_digests(path: str) -> set[str]:
     """The layers and the image of a container's record; nothing for one that is gone or unreadable."""
-    record = read_json(path)
-    if not isinstance(record, dict):
+    record = read_record(path)
+    if record is None:
         return set()
-    layers = record.get("layers")
-    found = {f"sha256:{item}" for item in layers if isinstance(item, str)} if isinstance(layers, list) else set()
-    image = record.get("image_digest")
-    return found | ({image} if isinstance(image, str) else set())
+    return {f"sha256:{layer}" for layer in record.layers} | {record.image_digest}
 
 
 def reachable(content: Content, start: set[str]) -> set[str]:

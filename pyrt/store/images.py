@@ -8,9 +8,9 @@ An entry without a name is an image whose name went to another one (docker's ``<
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 
 from pyrt.errors import ImageNotFound, InvalidManifest, InvalidReference, PyrtError, StoreError, UsageError
 from pyrt.oci import media_types
@@ -23,6 +23,7 @@ from pyrt.oci.reference import Reference
 from pyrt.store.layout import refused
 from pyrt.store.locks import hold
 from pyrt.store.staging import replace
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 REF_NAME = "org.opencontainers.image.ref.name"
 RESOLVED = "io.pyrt.resolved"
+KEPT_IMAGES = 256  # parsed, in memory
 IDENTIFIER = re.compile(r"(?:sha256:)?[a-f0-9]{1,64}")
 
 
@@ -60,10 +62,17 @@ class Images:
         self._layout = layout
         self._content = content
         self._layers = layers
+        self._listed: tuple[tuple[int, int, int] | None, tuple[ImageRecord, ...]] = (None, ())
+        self._loaded: dict[Digest, Image] = {}  # never wrong: the key is the digest of all that is in it
 
     def list(self) -> tuple[ImageRecord, ...]:
         """All images in the order of the index; raises StoreError where the index is damaged."""
-        return tuple(record for item in read_index(self._layout.index) if (record := parse_entry(item)))
+        version = version_of(self._layout.index)
+        known, records = self._listed
+        if version is None or version != known:
+            records = tuple(record for item in read_index(self._layout.index) if (record := parse_entry(item)))
+            self._listed = (version, records)
+        return records
 
     def get(self, reference: Reference) -> ImageRecord | None:
         """The image with exactly this name; for ``name@digest`` also one that was pulled as that by its tag."""
@@ -98,13 +107,21 @@ class Images:
 
     def load(self, record: ImageRecord) -> Image:
         """The manifest and configuration of an image; raises ImageNotFound where a blob is gone, InvalidManifest."""
-        manifest = self.manifest(record)
-        return Image(manifest=manifest, config=ImageConfig.parse(self._content.read(manifest.config.digest)))
+        digest = record.descriptor.digest
+        image = self._loaded.get(digest)
+        if image is None:
+            manifest = self.manifest(record)
+            raw = self._content.read(manifest.config.digest)
+            image = Image(manifest=manifest, config=ImageConfig.parse(raw, manifest.config.digest))
+            if len(self._loaded) >= KEPT_IMAGES:
+                self._loaded.clear()
+            self._loaded[digest] = image
+        return image
 
     def manifest(self, record: ImageRecord) -> Manifest:
         """The manifest of an image; raises as ``load``."""
         descriptor = record.descriptor
-        document = parse_document(self._content.read(descriptor.digest), descriptor.media_type)
+        document = parse_document(self._content.read(descriptor.digest), descriptor.media_type, descriptor.digest)
         if not isinstance(document, Manifest):
             raise InvalidManifest(f"image {record.name}: {descriptor.media_type} is not one image's manifest")
         return document
@@ -147,6 +164,15 @@ class Images:
         if len(found) > 1:
             raise UsageError(f"image {text}: {len(found)} images begin with that", hint="give more digits")
         return next(iter(found.values()), None)
+
+
+def version_of(path: str) -> tuple[int, int, int] | None:
+    """What changes whenever the file is replaced, None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def read_index(path: str) -> list[dict[str, object]]:

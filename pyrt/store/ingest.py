@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
 
-from pyrt.errors import DigestMismatch
+from pyrt.errors import DigestMismatch, NoSpace
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
+from pyrt.store.garbage import named
 from pyrt.store.progress import PullEvent
+from pyrt.store.staging import discard, sync_file_system
 from pyrt.store.unpack import drain, unpack
+from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from pyrt.oci.descriptor import Descriptor
     from pyrt.oci.digest import Digest
+    from pyrt.store.channel import Stage
     from pyrt.store.content import BlobWriter
     from pyrt.store.leases import Lease
     from pyrt.store.progress import Progress
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     Reject = Callable[[Descriptor, DigestMismatch], None]
     Fetch = Callable[[Descriptor, int], Iterator[bytes]]
 
-PATIENCE = 5.0  # seconds for threads to end after Ctrl-C; one that reads from a silent network may take longer
+PATIENCE = 1.0  # seconds for threads to end after Ctrl-C; one that waits for the network ends later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +67,27 @@ def ingest(
     done: dict[Layer, Layer] = {}
 
     def take() -> None:
-        with suppress(IndexError):
-            while True:
+        while jobs:
+            try:
                 layer = jobs.popleft()
-                work.scope.check()
-                done[layer] = work.layer(layer)
+            except IndexError:  # another thread took the last one
+                return
+            work.scope.check()
+            done[layer] = work.layer(layer)
 
-    threads = [work.scope.spawn(take, f"layer {n}") for n in range(min(limits.PARALLEL_BLOBS, len(jobs)))]
+    stages: list[Stage] = []
     try:
-        for thread in threads:
-            thread.join()
+        for number in range(min(limits.PARALLEL_BLOBS, len(jobs))):
+            stages.append(work.scope.spawn(take, f"layer {number}"))
+        for stage in stages:
+            stage.wait()
     except BaseException as error:  # Ctrl-C: only the main thread gets it
         work.scope.cancel(error)
-        for thread in threads:
-            thread.join(PATIENCE)
+        try:
+            for stage in stages:
+                stage.wait(PATIENCE)
+        finally:  # a second Ctrl-C ends the waiting only
+            work.abandon()
         raise
     if work.scope.error is not None:
         raise work.scope.error
@@ -100,7 +110,14 @@ class Work:
         self._store = store
         self._lease = lease
         self._progress = progress
+        self._named: set[str] | None = None  # what the images of the index consist of, once somebody wants to know
+        self._places: set[str] = set()
         self._one_at_a_time = threading.Lock()
+
+    def abandon(self) -> None:
+        """Free the disk from what threads hold that still wait for the network; they find it gone, and end."""
+        for path in tuple(self._places):
+            discard(path)
 
     def report(self, kind: str, blob: Descriptor, current: int = 0) -> None:
         if self._progress is not None:
@@ -122,7 +139,7 @@ class Work:
 
     def _once(self, layer: Layer, scope: Scope) -> Layer:
         blob, content = layer.blob, self._store.content
-        with content.writer(blob, scope.check) as writer:
+        with content.writer(blob, scope.check) as writer, self._place(writer.path):
             here = content.has(blob.digest)
             unpacked = layer.diff_id is not None and self._store.layers.has(layer.diff_id)
             if here and unpacked:
@@ -131,6 +148,8 @@ class Work:
             with closing(self._kept(blob) if here else self._fetched(writer, blob, scope)) as chunks:
                 if unpacked:  # the same tree in another compression; the blob is missing for the OCI layout
                     drain(chunks)
+                    scope.check()
+                    self._sync_a_repair(blob.digest)
                     writer.commit()
                     complete = layer
                 else:
@@ -141,7 +160,7 @@ class Work:
     def _unpack(self, layer: Layer, chunks: Iterator[bytes], writer: BlobWriter | None, scope: Scope) -> Layer:
         """Unpack into a place of its own; blob and tree become visible when everything about them is right."""
         blob, count = layer.blob, Counter()
-        with self._store.layers.staging() as staged:
+        with self._store.layers.staging() as staged, self._place(staged.path):
             try:
                 result = unpack(
                     count.counted(chunks),
@@ -153,16 +172,41 @@ class Work:
                 )
             except Cancelled:
                 self.scope.check()
-                raise (scope.error or Cancelled()) from None
+                raise self._placed(scope.error or Cancelled()) from None
             if layer.diff_id is None:
                 self._lease.add([result.diff_id])
             elif layer.diff_id != result.diff_id:
                 raise wrong_diff_id(layer, result.diff_id)
+            scope.check()
+            self._sync_a_repair(blob.digest, result.diff_id)
             if writer is not None:
                 writer.commit()
-            scope.check()
             staged.commit(result.diff_id)
         return Layer(blob=replace(blob, size=count.size), diff_id=result.diff_id)
+
+    @contextmanager
+    def _place(self, path: str) -> Iterator[None]:
+        """Something unfinished lies at ``path``."""
+        self._places.add(path)
+        try:
+            yield
+        finally:
+            self._places.discard(path)
+
+    def _sync_a_repair(self, *digests: Digest) -> None:
+        """What an image of the index lacks becomes a part of it by its own rename: its data has to be safe before."""
+        with self._one_at_a_time:
+            if self._named is None:
+                self._named = named(self._store.layout, self._store.content)
+        if not self._named.isdisjoint(map(str, digests)):
+            sync_file_system(self._store.layout.root)
+
+    def _placed(self, error: BaseException) -> BaseException:
+        """The extractor knows no paths: say which file system is full."""
+        if isinstance(error, NoSpace):
+            root = self._store.layout.root
+            return NoSpace(f"store {root}: {error}", hint=f"free some space at {root}, or move the store with PYRT_ROOT")
+        return error
 
     def _fetched(self, writer: BlobWriter, blob: Descriptor, scope: Scope) -> Generator[bytes, None, None]:
         """The blob's bytes, kept on the way; the rest of one that a killed pull has begun. Verified at the end."""
@@ -188,11 +232,15 @@ class Work:
 
 
 def extractor(root: int) -> Unpacker:
-    """The extractor of a thread that was started for it, with a umask of its own."""
+    """The extractor of a thread that was started for it, with a umask of its own.
+
+    Without root every file is the caller's: only root may give files away, and set trusted xattrs (xattr(7)).
+    """
     from pyrt._native.extract import Extractor, private_umask
 
-    xattr = "trusted" if os.geteuid() == 0 else "user"
-    return Extractor(root, overlay_xattr=xattr, umask_is_zero=private_umask())
+    privileged = os.geteuid() == 0
+    xattr = "trusted" if privileged else "user"
+    return Extractor(root, overlay_xattr=xattr, chown=privileged, umask_is_zero=private_umask())
 
 
 class Counter:

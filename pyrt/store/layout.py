@@ -12,9 +12,9 @@ import json
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 
 from pyrt.errors import NoSpace, StoreError, UsageError
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyrt.oci.digest import Digest
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-DIRECTORIES = ("blobs", "blobs/sha256", "layers", "containers", "names", "volumes", "tmp", "locks")
+DIRECTORIES = ("blobs", "blobs/sha256", "layers", "containers", "names", "scratch", "volumes", "tmp", "locks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,10 @@ class StoreLayout:
     @property
     def containers(self) -> str:
         return f"{self.root}/containers"
+
+    @property
+    def scratch(self) -> str:
+        return f"{self.root}/scratch"
 
     @property
     def names(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from _thread import allocate_lock
 from contextlib import contextmanager
 
 from pyrt.store.locks import hold
@@ -32,11 +33,14 @@ class Lease:
         self._layout = layout
         self._path = path
         self.digests: frozenset[str] = frozenset()
+        self._turn = allocate_lock()  # of the threads of one pull
 
     def add(self, digests: Iterable[Digest]) -> None:
         """Protect these too, from now on: look whether they are here only after this returns. Raises NoSpace."""
-        more = self.digests | {str(digest) for digest in digests}
-        if more != self.digests:
+        with self._turn:
+            more = self.digests | {str(digest) for digest in digests}
+            if more == self.digests:
+                return
             self.digests = more
             with hold(self._layout.lock(STORE_LOCK), shared=True):
                 replace(self._layout, self._path, json.dumps(sorted(more)).encode(), durable=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from pyrt.errors import InvalidReference, PyrtError, UsageError
 from pyrt.oci.reference import Reference
 from pyrt.store.garbage import Garbage, collect
 from pyrt.store.leases import STORE_LOCK
 from pyrt.store.locks import hold
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,17 +1,15 @@
-"""The containers of a store: a directory each, with a record of what it is and how it stands.
+"""The containers of a store: a record each, of what it is and how it stands.
 
-    containers/<id>/record.json   replaced by rename, never changed; the OCI spec is in it
-                    root/         an empty directory, where the root is put together in the container's own mount namespace
-                    upper/ work/  what it wrote (overlayfs)
-                    etc/          hosts, hostname, resolv.conf
-                    volume<n>/    an anonymous volume of a read-only root
-    names/<name>                  a link to the id; whoever makes it has the name
+    containers/<id>.json   the record
+    containers/<id>/       what it wrote, where that is on disk: root/ upper/ work/ etc/ volume<n>/
+    scratch/               an empty directory: in the mount namespace of a container that keeps all this in memory, its
+                           tmpfs is mounted here
+    names/<name>           a link to the id; whoever makes it has the name
 
-All but the record is made by the child between clone and exec; for a container that goes away with its process it usually
-lies on a tmpfs of the container's own mount namespace, and there is nothing to clean up.
-
-The process that runs a container holds a flock(2) on its directory. A record that says "running" without a holder tells
-of an owner that died: the container is over, and one that was to be removed is removed by the next command.
+A record is two parts: a block of 512 bytes with the state, which is overwritten in place (one sector, so that it is never
+torn), and after it what never changes. The process that runs a container holds a flock(2) on the record. One that says
+"running" without a holder tells of an owner that died: the container is over, and one that was to go with its owner is
+removed by the next command.
 """
 
 from __future__ import annotations
@@ -22,81 +20,103 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 from pyrt.errors import ContainerNotFound, NameInUse, UsageError
 from pyrt.store.layout import StoreLayout, refused
 from pyrt.store.removal import remove_tree
+from pyrt.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 VERSION = 1
+STATE_SIZE = 512  # bytes
 _ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
-SWEEP_AT_START = 16
-HALF_MADE = 60.0  # seconds after which a directory that nobody holds, without a record, is nobody's
-OWNER_DIED = 137  # the exit code that a container gets when the process that ran it was killed
+SWEEP_AT_START = 16  # containers that a start looks at
+HALF_MADE = 60.0  # seconds after which a record that nobody holds and nobody can read is nobody's
+OWNER_DIED = 137  # the exit code of a container whose owner was killed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One container. Times are RFC 3339 texts in UTC, "" for not yet. ``layers`` and ``image_digest`` keep what it needs
-    from garbage collection. ``state`` is created, running or exited."""
+class State:
+    """How a container stands: created, running or exited. Times are RFC 3339 texts in UTC, "" for not yet; ``pid`` is
+    PID 1's in the owner's namespace, 0 when there is none."""
 
-    version: int = VERSION
-    id: str
-    name: str
-    image: str
-    image_digest: str
-    layers: tuple[str, ...]
-    command: tuple[str, ...]
-    created: str
     state: str = CREATED
     pid: int = 0
     started: str = ""
     finished: str = ""
     exit_code: int = 0
     error: str = ""
+
+    def encode(self) -> bytes:
+        """The block of STATE_SIZE bytes."""
+        fields = {name: getattr(self, name) for name in State.__slots__}
+        block = json.dumps(fields)
+        if len(block) >= STATE_SIZE:
+            block = json.dumps({**fields, "error": "the reason is too long for the record"})
+        return block.encode().ljust(STATE_SIZE - 1) + b"\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One container. ``layers`` (hex of the diff ids) and ``image_digest`` keep what it needs from garbage collection.
+    ``in_memory``: what it writes is on a tmpfs that ends with it."""
+
+    id: str
+    name: str
+    image: str
+    image_digest: str
+    layers: tuple[str, ...]
+    command: tuple[str, ...]
+    created: str  # RFC 3339
     remove: bool = False
+    in_memory: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     stop_signal: str = ""  # as the caller or the image has it, "" for SIGTERM
     stop_timeout: int | None = None  # seconds, None for the default
     spec: dict[str, Any] = field(default_factory=dict)  # OCI runtime-spec, config.json
+    now: State = State()
 
     @classmethod
     def parse(cls, raw: bytes) -> Record:
         """A record of this version. Raises ValueError for anything else."""
-        data = json.loads(raw)
-        if not isinstance(data, dict) or data.get("version") != VERSION or not _ID.fullmatch(str(data.get("id"))):
-            raise ValueError("not a record of this version")
-        data["layers"] = tuple(data["layers"])
-        data["command"] = tuple(data["command"])
-        data["labels"] = tuple((str(name), str(value)) for name, value in data["labels"])
         try:
-            return cls(**data)
-        except TypeError as error:
+            now = State(**json.loads(raw[:STATE_SIZE]))
+            data = json.loads(raw[STATE_SIZE:])
+            if data.pop("version") != VERSION or not _ID.fullmatch(data["id"]):
+                raise ValueError("not a record of this version")
+            data["layers"] = tuple(data["layers"])
+            data["command"] = tuple(data["command"])
+            data["labels"] = tuple((str(name), str(value)) for name, value in data["labels"])
+            return cls(**data, now=now)
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from error
 
-    def to_json(self) -> dict[str, Any]:
-        """The document that ``parse`` reads."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    def encode(self) -> bytes:
+        """The bytes that ``parse`` reads."""
+        fields = {name: getattr(self, name) for name in Record.__slots__ if name != "now"}
+        return self.now.encode() + json.dumps({"version": VERSION, **fields}).encode()
 
 
 class Held:
-    """A container that this process runs: its directory, locked."""
+    """A container that this process runs: its record, locked."""
 
-    def __init__(self, path: str, fd: int, record: Record, containers: Containers) -> None:
-        self.path, self.record = path, record
+    def __init__(self, fd: int, record: Record, containers: Containers) -> None:
+        self.record = record
         self._fd, self._containers = fd, containers
 
     def write(self, **changes: Any) -> None:
-        """The record with these changes, on disk by the time this returns."""
-        self.record = replace(self.record, **changes)
-        _replace(f"{self.path}/record.json", _encode(self.record))
+        """Changes of the state, in the record by the time this returns. Raises StoreError."""
+        self.record = replace(self.record, now=replace(self.record.now, **changes))
+        try:
+            os.pwrite(self._fd, self.record.now.encode(), 0)
+        except OSError as error:
+            raise refused(self._containers.file(self.record.id), error) from error
 
     def release(self) -> None:
         """Gives the lock up; the container is nobody's now."""
@@ -117,32 +137,39 @@ class Containers:
         self._layout = layout
 
     def create(self, record: Record) -> Held:
-        """Makes the directory and the record. Raises NameInUse, NoSpace, StoreError. Call it while the store is in use
-        (Store.using), so that nothing of the image goes away in between, and no sweep takes the half-made directory."""
-        path = self.path(record.id)
+        """Makes the record, held. Raises NameInUse, NoSpace, StoreError. Call it while the store is in use (Store.using), so
+        that nothing of the image goes away before it is written down."""
+        path = self.file(record.id)
         try:
-            os.mkdir(path, 0o700)
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            held = Held(path, fd, record, self)
-            try:
-                if record.name != automatic_name(record.id):
-                    self._take_name(record)
-                _write_new(f"{path}/record.json", _encode(record))
-            except BaseException:
-                held.remove()
-                raise
-            return held
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise refused(path, error) from error
+        held = Held(fd, record, self)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            os.write(fd, record.encode())
+            if record.name != automatic_name(record.id):
+                self._take_name(record)
+            if not record.in_memory:
+                os.mkdir(self.path(record.id), 0o700)
+        except BaseException as error:
+            held.remove()
+            if isinstance(error, OSError):
+                raise refused(path, error) from error
+            raise
+        return held
+
+    def file(self, container_id: str) -> str:
+        """The record of a container."""
+        return f"{self._layout.containers}/{container_id}.json"
 
     def path(self, container_id: str) -> str:
-        """The directory of a container."""
+        """The directory of a container that keeps what it writes on disk."""
         return f"{self._layout.containers}/{container_id}"
 
     def list(self) -> tuple[Record, ...]:
         """Every readable record as it stands now, the newest first."""
-        records = [record for name in os.listdir(self._layout.containers) if (record := self._load(name))]
+        records = [record for container_id in self._ids() if (record := self._load(container_id))]
         return tuple(sorted(records, key=lambda record: record.created, reverse=True))
 
     def find(self, text: str) -> Record:
@@ -166,74 +193,83 @@ class Containers:
 
     def remove(self, record: Record) -> None:
         """Removes a container that nobody runs. Raises ContainerNotFound where somebody was faster."""
-        if not os.path.isdir(self.path(record.id)):
+        if not os.path.exists(self.file(record.id)):
             raise ContainerNotFound(f"container {record.id[:12]}: no such container")
         self.discard(record)
 
     def discard(self, record: Record) -> None:
-        """Takes a container out of sight by one rename, then deletes it; what a kill leaves of it is swept."""
-        name = f"container-{record.id}"
-        with suppress(OSError):
-            if record.name and os.readlink(f"{self._layout.names}/{record.name}") == record.id:
-                os.unlink(f"{self._layout.names}/{record.name}")
-        path = self.path(record.id)
-        with suppress(OSError):
-            if record.remove:  # the rest was in memory, more often than not
-                os.unlink(f"{path}/record.json")
-                os.rmdir(path)
-                return
+        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept."""
+        if record.name != automatic_name(record.id):
+            with suppress(OSError):
+                if os.readlink(f"{self._layout.names}/{record.name}") == record.id:
+                    os.unlink(f"{self._layout.names}/{record.name}")
         with suppress(FileNotFoundError):
-            os.rename(path, f"{self._layout.tmp}/{name}")
-            remove_tree(f"{self._layout.tmp}/{name}")
+            os.unlink(self.file(record.id))
+        if not record.in_memory:
+            hidden = f"{self._layout.tmp}/container-{record.id}"
+            with suppress(FileNotFoundError):
+                os.rename(self.path(record.id), hidden)
+                remove_tree(hidden)
 
     def sweep(self) -> None:
-        """Removes what dead owners have left: containers that were to go with their process, and half-made ones."""
-        for name in os.listdir(self._layout.containers):
-            self._sweep_one(name)
+        """Removes what dead owners have left: containers that were to go with them, half-made records, names and
+        directories of containers that are gone."""
+        ids = set(self._ids())
+        for container_id in ids:
+            self._sweep_one(container_id)
         for name in os.listdir(self._layout.names):
             with suppress(OSError):
-                if not os.path.isdir(self.path(os.readlink(f"{self._layout.names}/{name}"))):
+                if not os.path.exists(self.file(os.readlink(f"{self._layout.names}/{name}"))):
                     os.unlink(f"{self._layout.names}/{name}")
+        for name in os.listdir(self._layout.containers):
+            if not name.endswith(".json") and not os.path.exists(self.file(name)):
+                self.discard(_unknown(name))
 
     def sweep_some(self) -> None:
         """As ``sweep``, for a start: it looks at a few only, so that a thousand containers do not slow down the next."""
         with os.scandir(self._layout.containers) as entries:
-            for entry, _ in zip(entries, range(SWEEP_AT_START)):
-                self._sweep_one(entry.name)
-
-    def _sweep_one(self, name: str) -> None:
-        """Removes one container if its owner is dead and it was to go with him, or if it never got a record."""
-        try:
-            fd = os.open(self.path(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            record = self._read(name)
-            # A directory without a lock and without a record is being made right now, unless it is old.
-            if record.remove if record is not None else time.time() - os.fstat(fd).st_mtime > HALF_MADE:
-                self.discard(record or _unknown(name))
-        except BlockingIOError:
-            return
-        finally:
-            os.close(fd)
+            for entry, _ in zip(entries, range(SWEEP_AT_START), strict=False):
+                self._sweep_one(entry.name.removesuffix(".json"))
 
     def is_held(self, container_id: str) -> bool:
         """Whether a process runs this container right now."""
+        fd = self._locked(container_id)
+        if fd is not None and fd >= 0:
+            os.close(fd)
+        return fd is None
+
+    def _ids(self) -> list[str]:
+        names = os.listdir(self._layout.containers)
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def _locked(self, container_id: str) -> int | None:
+        """An fd of the record that holds its lock, -1 where there is no record, None where somebody else has the lock."""
         try:
-            fd = os.open(self.path(container_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(self.file(container_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            return False
+            return -1
         try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            os.close(fd)
+            return None
+        return fd
+
+    def _sweep_one(self, container_id: str) -> None:
+        """Removes one container if its owner is dead and it was to go with him, or if nobody can read its record."""
+        fd = self._locked(container_id)
+        if fd is None or fd < 0:
+            return
+        try:
+            record = self._read(container_id)
+            # Without a lock and unreadable it may be in the making right now, unless it is old.
+            if record.remove if record is not None else time.time() - os.fstat(fd).st_mtime > HALF_MADE:
+                self.discard(record or _unknown(container_id))
         finally:
             os.close(fd)
-        return False
 
     def _load_prefix(self, prefix: str, text: str) -> Record | None:
-        found = [name for name in os.listdir(self._layout.containers) if name.startswith(prefix)]
+        found = [container_id for container_id in self._ids() if container_id.startswith(prefix)]
         if len(found) > 1:
             raise UsageError(f"container {text}: {len(found)} ids begin with that", hint="give more of it")
         return self._load(found[0]) if found else None
@@ -247,7 +283,7 @@ class Containers:
             except FileExistsError:
                 with suppress(FileNotFoundError):
                     other = os.readlink(link)
-                    if os.path.isdir(self.path(other)):
+                    if os.path.exists(self.file(other)):
                         raise NameInUse(
                             f"container name {record.name!r}: taken by {other[:12]}",
                             hint=f"pyrt rm {record.name}, or another --name",
@@ -255,22 +291,28 @@ class Containers:
                     os.unlink(link)  # its container is gone: a kill came between the two
         raise NameInUse(f"container name {record.name!r}: taken")
 
-    def _read(self, name: str) -> Record | None:
-        try:
-            with open(f"{self.path(name)}/record.json", "rb") as file:
-                return Record.parse(file.read())
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def _read(self, container_id: str) -> Record | None:
+        return read_record(self.file(container_id))
 
-    def _load(self, name: str) -> Record | None:
+    def _load(self, container_id: str) -> Record | None:
         """The record, corrected where its owner has died."""
-        record = self._read(name) if _ID.fullmatch(name) else None
-        if record is not None and record.state != EXITED and not self.is_held(name):
-            record = self._read(name)  # it may have ended between the two looks
-            if record is not None and record.state != EXITED:
-                died = "the process that ran it was killed"
-                return replace(record, state=EXITED, exit_code=OWNER_DIED, pid=0, error=died)
-        return record
+        record = self._read(container_id) if _ID.fullmatch(container_id) else None
+        if record is None or record.now.state != RUNNING or self.is_held(container_id):
+            return record
+        record = self._read(container_id)  # it may have ended between the two looks
+        if record is None or record.now.state != RUNNING:
+            return record
+        died = State(state=EXITED, exit_code=OWNER_DIED, started=record.now.started, error="its owner was killed")
+        return replace(record, now=died)
+
+
+def read_record(path: str) -> Record | None:
+    """The record in a file, None where there is none that can be read: it concerns that container only."""
+    try:
+        with open(path, "rb") as file:
+            return Record.parse(file.read())
+    except (OSError, ValueError):
+        return None
 
 
 def _unknown(name: str) -> Record:
@@ -288,29 +330,3 @@ def check_name(name: str) -> str:
 def automatic_name(container_id: str) -> str:
     """The name of a container that was given none: it says nothing that the id does not, so nobody has to register it."""
     return f"pyrt-{container_id[:12]}"
-
-
-def _encode(record: Record) -> bytes:
-    return json.dumps(record.to_json()).encode()
-
-
-def _write_new(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-    finally:
-        os.close(fd)
-
-
-def _replace(path: str, data: bytes) -> None:
-    """A file that changes as a whole. No fsync: after a power cut no container runs, and a lost record is a lost one."""
-    temporary = f"{path}.new"
-    try:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        _write_new(temporary, data)
-        os.rename(temporary, path)
-    except OSError as error:
-        raise refused(path, error) from error

@@ -95,12 +95,13 @@ def sync_directory(path: str) -> None:
 
 
 def sync_file_system(path: str) -> None:
-    """All data of the file system that holds ``path`` to the disk (syncfs(2)). Raises StoreError."""
-    import ctypes
+    """All data of the file system that holds ``path`` to the disk. Raises StoreError."""
+    from pyrt._native.file_system import sync_file_system as sync
 
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
-            raise refused(path, OSError(ctypes.get_errno(), ""))
+        sync(fd)
+    except OSError as error:
+        raise refused(path, error) from error
     finally:
         os.close(fd)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import lru_cache
 
 from pyrt.store.content import Content
 from pyrt.store.images import Images
@@ -13,6 +13,7 @@ from pyrt.store.leases import STORE_LOCK
 from pyrt.store.locks import hold
 from pyrt.store.records import Containers
 from pyrt.store.volumes import Volumes
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ class Store:
     @classmethod
     def open(cls, root: str | None = None, environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Store:
         """The store at ``root``, else the user's own; made where missing. Raises StoreError, UsageError."""
-        layout = at(root) if root else defaults(environ, os.geteuid() if uid is None else uid)
+        return cls.of(at(root) if root else defaults(environ, os.geteuid() if uid is None else uid))
+
+    @classmethod
+    def of(cls, layout: StoreLayout) -> Store:
+        """The store with this layout, made where it is missing."""
         layout.create()
         content = Content(layout)
         layers = Layers(layout)
@@ -47,6 +52,16 @@ class Store:
             volumes=Volumes(layout),
         )
 
+    @classmethod
+    def shared(cls, environ: Mapping[str, str] = os.environ) -> Store:
+        """The user's own store, opened once in this process: what it has read of images stays read."""
+        return _opened(defaults(environ, os.geteuid()))
+
     def using(self) -> AbstractContextManager[int]:
         """Hold off garbage collection: from looking up an image until something that keeps it is written down."""
         return hold(self.layout.lock(STORE_LOCK), shared=True)
+
+
+@lru_cache(maxsize=8)
+def _opened(layout: StoreLayout) -> Store:
+    return Store.of(layout)

@@ -10,12 +10,12 @@ before go on to the end, so that the digest of the blob, which says what really 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from pyrt.errors import LayerError, NoSpace
 from pyrt.oci import limits
 from pyrt.oci.digest import Digest
 from pyrt.store.decompress import decompress
+from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def unpack(
     compressed = scope.channel(limits.QUEUED_COMPRESSED)
     plain = scope.channel(limits.QUEUED_PLAIN)
     tar = Tar(most=most_bytes(compressed_size))
-    threads = [
+    stages = [
         scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"),
         scope.spawn(lambda: extract(plain, start, label, watch), f"extract {label}"),
     ]
@@ -70,8 +70,8 @@ def unpack(
         scope.cancel(error)
         raise
     finally:
-        for thread in threads:
-            thread.join()
+        for stage in stages:
+            stage.wait()
     scope.check()
     return Unpacked(diff_id=Digest(algorithm="sha256", hex=tar.hasher.hexdigest()), size=tar.size)
 
@@ -122,7 +122,7 @@ def extract(plain: Channel, start: Callable[[], Unpacker], label: str, watch: Ca
             watch(done)
         unpacker.finish()
     except NoSpace as error:
-        raise NoSpace(f"{label}: {error}", hint="free some space, or move the store with PYRT_ROOT") from error
+        raise NoSpace(f"{label}: {error}") from error
     except LayerError as error:
         if not error.errno:
             drain(plain)

@@ -113,3 +113,8 @@ def two_images(pyrt: Pyrt, pulled: Path, root: Path) -> Pyrt:
 def environ(**more: str) -> dict[str, str]:
     """This process's environment with some variables more."""
     return {**os.environ, **more}
+
+
+def code_for(message: str) -> int:
+    """docker's exit code for a failure: 125 where the words cannot be read, 1 where what they ask for cannot be done."""
+    return 125 if message.startswith(("'pyrt ", "invalid argument", "unknown flag", "flag needs")) else 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import NEW, OLD, Pyrt
+from tests.cli.conftest import NEW, OLD, Pyrt, code_for
 
 
 def test_pull_prints_the_name_on_stdout_and_the_rest_on_stderr(pyrt: Pyrt, layout: Path) -> None:
@@ -62,13 +62,9 @@ def test_columns_of_ones_own(two_images: Pyrt) -> None:
     assert row["CreatedAt"] == "2020-01-02 03:04:05 +0000 UTC"
     assert "years ago" in row["CreatedSince"]
     assert two_images("images", "--format", "{{.Repository}}:{{.Tag}}", "old").out == "old:1\n"
-    assert (
-        two_images("images", "--format", "table {{.Tag}}\\t{{.Repository}}", "old").lines[0] == "TAG       REPOSITORY"
-    )
+    assert two_images("images", "--format", "table {{.Tag}}\\t{{.Repository}}", "old").lines[0] == "TAG       REPOSITORY"
     assert "sha256:" in two_images("images", "--digests").lines[1]
-    assert (
-        two_images("images", "--format", "{{json .}}", "old").out == two_images("images", "--format", "json", "old").out
-    )
+    assert two_images("images", "--format", "{{json .}}", "old").out == two_images("images", "--format", "json", "old").out
 
 
 @pytest.mark.parametrize(
@@ -121,7 +117,7 @@ def test_tag_and_rmi(two_images: Pyrt) -> None:
     assert (told.code, told.out) == (0, "Untagged: copy:latest\n")
     identifier = two_images("images", "-q", "--no-trunc", "old").out.strip()
     two_images("tag", identifier, "copy:2")
-    assert two_images("rmi", identifier[7:19]).code == 125
+    assert two_images("rmi", identifier[7:19]).code == 1
     told = two_images("rmi", "-f", identifier[7:19])
     assert f"Deleted: {identifier}" in told.lines
     assert two_images("images", "-q", "old").out == ""
@@ -129,7 +125,7 @@ def test_tag_and_rmi(two_images: Pyrt) -> None:
 
 def test_rmi_goes_on_after_a_failure(two_images: Pyrt) -> None:
     told = two_images("rmi", "nosuch", "old:1")
-    assert told.code == 125
+    assert told.code == 1
     assert told.err.startswith("pyrt: image nosuch: not in the store")
     assert "Untagged: old:1" in told.lines
 
@@ -148,7 +144,7 @@ def test_image_inspect_has_dockers_shape(two_images: Pyrt) -> None:
     assert document["Config"]["Labels"] == {"kind": "old", "org.x": "\x1b[31m"}
     assert document["Config"]["ExposedPorts"] == {"80/tcp": {}}
     assert two_images("inspect", "old:1").out == two_images("image", "inspect", "old:1").out
-    assert two_images("inspect", "--type", "container", "old:1").code == 125
+    assert two_images("inspect", "--type", "container", "old:1").code == 1
 
 
 @pytest.mark.parametrize(
@@ -169,16 +165,14 @@ def test_image_inspect_by_template(two_images: Pyrt, template: str, text: str) -
 
 def test_what_is_missing_is_said_after_what_is_there(two_images: Pyrt) -> None:
     told = two_images("image", "inspect", "-f", "{{.Os}}", "old:1", "nosuch")
-    assert (told.code, told.out) == (125, "linux\n")
+    assert (told.code, told.out) == (1, "linux\n")
     assert told.err.startswith("pyrt: image nosuch: not in the store")
     assert two_images("image", "inspect", "nosuch").out == "[]\n"
     assert two_images("inspect", "nosuch").err == "pyrt: nosuch: no such container or image\n"
 
 
 def test_prune_with_all_and_filters(two_images: Pyrt) -> None:
-    assert two_images("image", "prune", "-f", "--filter", "until=2019-01-01", "-a").lines == [
-        "Total reclaimed space: 0B"
-    ]
+    assert two_images("image", "prune", "-f", "--filter", "until=2019-01-01", "-a").lines == ["Total reclaimed space: 0B"]
     told = two_images("image", "prune", "-af", "--filter", "label!=kind=new")
     assert "untagged: old:1" in told.lines
     assert two_images("images", "--format", "{{.Tag}}").lines == ["latest"]
@@ -188,7 +182,7 @@ def test_prune_with_all_and_filters(two_images: Pyrt) -> None:
 
 def test_prune_asks_and_a_machine_cannot_answer(two_images: Pyrt) -> None:
     told = two_images("image", "prune", "-a")
-    assert told.code == 125
+    assert told.code == 1
     assert "--force" in told.err
     assert len(two_images("images", "-q").lines) == 2
 
@@ -219,7 +213,7 @@ def test_prune_asks_and_a_machine_cannot_answer(two_images: Pyrt) -> None:
 )
 def test_bad_input(two_images: Pyrt, words: list[str], message: str) -> None:
     told = two_images(*words)
-    assert (told.code, told.out) == (125, "")
+    assert (told.code, told.out) == (code_for(message), "")
     assert told.err.startswith("pyrt: ")
     assert message in told.err
     assert told.err.count("\n") == 1

@@ -58,10 +58,7 @@ BAD: list[tuple[Callable[[str], object], str]] = [
     *((names.parse_container_name, text) for text in ("-x", ".x", "a b", "a/b", "ä", "a\n", "//a", "/")),
     *((names.parse_hostname, text) for text in ("", "a b", "x" * 65, "a\nb", "-a", "a\t")),
     *((names.parse_add_host, text) for text in ("db", "db:", ":1.2.3.4", "db:x", "db:1.2.3", "a b:1.2.3.4")),
-    *(
-        (names.parse_add_host, text)
-        for text in ("db=", "=1.2.3.4", "db:fe80::1%eth0", "db:01.2.3.4", "db:1.2.3.4 ,", "db:")
-    ),
+    *((names.parse_add_host, text) for text in ("db=", "=1.2.3.4", "db:fe80::1%eth0", "db:01.2.3.4", "db:1.2.3.4 ,", "db:")),
     *((names.parse_address, text) for text in ("", "x", "1.2.3", "1.2.3.4.5", "1.2.3.256", "fe80::1%lo", "1.2.3.4/8")),
     *((names.parse_search_domain, text) for text in ("", "1.2", "-a.b", "a b", "a..b", "x" * 300)),
     *((names.parse_resolver_option, text) for text in ("", "a b", "a\nnameserver")),

@@ -7,12 +7,17 @@ import os
 import pty
 import re
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import pytest
 
 from pyrt.cli.progress import PullProgress, TerminalProgress, watcher
 from pyrt.store.progress import PullEvent
 
+COLOUR = r"\x1b\[[0-9;]*[39][0-7]m"
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 EVENTS = [
@@ -66,8 +71,7 @@ def on_a_terminal(events: list[PullEvent], monkeypatch: pytest.MonkeyPatch, **en
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    master, slave = pty.openpty()
-    with os.fdopen(slave, "w") as stream:
+    with terminal() as (stream, shown):
         display = watcher(stream)
         assert isinstance(display, TerminalProgress)
         for event in events:
@@ -75,9 +79,26 @@ def on_a_terminal(events: list[PullEvent], monkeypatch: pytest.MonkeyPatch, **en
             if display.live is not None:
                 display.live.refresh()
         assert display.live is None  # the last "done" has ended it
-        shown = os.read(master, 1 << 20)
+    return b"".join(shown).decode()
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
+    """A stream to a terminal; at the end the list has what the terminal got."""
+    master, slave = pty.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # EIO: the other side is closed
+            while data := os.read(master, 4096):
+                shown.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(slave, "w") as stream:
+        yield stream, shown
+    reader.join()
     os.close(master)
-    return shown.decode()
 
 
 def plain(shown: str) -> str:
@@ -97,20 +118,18 @@ def test_moving_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_colour_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert re.search(r"\x1b\[[0-9;]*3[0-9]", on_a_terminal(EVENTS, monkeypatch))
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_a_terminal(EVENTS, monkeypatch, NO_COLOR="1"))
+    assert re.search(COLOUR, on_a_terminal(EVENTS, monkeypatch))
+    assert not re.search(COLOUR, on_a_terminal(EVENTS, monkeypatch, NO_COLOR="1"))
 
 
 def test_an_interrupted_pull_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    master, slave = pty.openpty()
     monkeypatch.setenv("TERM", "xterm")
-    with os.fdopen(slave, "w") as stream:
+    with terminal() as (stream, parts):
         display = watcher(stream)
         display(EVENTS[2])
         display.finish()
         display.finish()
-        shown = os.read(master, 1 << 16).decode()
-    os.close(master)
+    shown = b"".join(parts).decode()
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 

@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("container_run",),
     ("image_pull",),
-    ("pull", "container"),
+    ("container",),
     ("resolution",),
     ("registry", "store", "runtime"),
     ("_native", "host"),

@@ -13,7 +13,7 @@ from tests.support.parts import need
 
 CSRC = Path(__file__).parents[2] / "csrc"
 STATIC = runpy.run_path(str(CSRC / "build_static.py"))
-MACHINES = {"gcc": 62, "aarch64-linux-gnu-gcc": 183}  # EM_X86_64, EM_AARCH64: elf(5)
+MACHINES = {"gcc": {62, 183}, "aarch64-linux-gnu-gcc": {183}}  # EM_X86_64, EM_AARCH64: elf(5)
 
 
 @pytest.mark.parametrize("source", sorted(CSRC.glob("*.c")), ids=lambda path: path.name)
@@ -28,12 +28,8 @@ def test_c_compiles_for_aarch64(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("compiler", MACHINES)
 def test_static_program(program: str, compiler: str, tmp_path: Path) -> None:
     need(compiler)
-    if compiler == "gcc":
-        machine = int.from_bytes(Path("/proc/self/exe").read_bytes()[18:20], "little")
-    else:
-        machine = MACHINES[compiler]
     content = Path(STATIC["compile_static"](program, str(tmp_path), [compiler])).read_bytes()
-    assert content[:4] == b"\x7fELF" and int.from_bytes(content[18:20], "little") == machine
+    assert content[:4] == b"\x7fELF" and int.from_bytes(content[18:20], "little") in MACHINES[compiler]
     assert len(content) < 16 << 10  # all of it is mapped into each container
     kinds = {kind for kind, _ in segments(content)}
     assert not kinds & {2, 3}, "PT_DYNAMIC or PT_INTERP: it would want a loader"

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from pyrt.pull import pull
+from pyrt.image_pull import pull
 from pyrt.store.store import Store
 from tests.pull.leftovers import is_clean
 from tests.support import images
@@ -18,7 +18,7 @@ from tests.support.registries import RunningRegistry
 
 PULLER = """
 import os, sys
-from pyrt.pull import pull
+from pyrt.image_pull import pull
 from pyrt.store.store import Store
 sys.stdin.readline()
 kinds = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrt.pull import pull
+from pyrt.image_pull import pull
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
 from tests.pull.leftovers import is_clean
@@ -72,12 +72,12 @@ def test_busybox_is_the_tree_that_umoci_unpacks(store: Store, tmp_path: Path, co
 
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A layout "x" of this machine's own /etc and /usr/share/doc: names, links, modes and owners as a distribution has."""
+    """A layout "x" of a part of this machine: names, links, modes and owners as a distribution has them."""
     need("umoci", "tar")
     work = tmp_path_factory.mktemp("debian")
     layout = work / "layout"
     layer = work / "layer.tar"
-    run("tar", "-C", "/", "--numeric-owner", "--xattrs", "--sort=name", "-cf", layer, "etc", "usr/share/doc", "usr/sbin")
+    run("tar", "-C", "/", "--numeric-owner", "--xattrs", "--sort=name", "-cf", layer, "etc", "usr/sbin")
     run("umoci", "init", "--layout", layout)
     run("umoci", "new", "--image", f"{layout}:x")
     run("umoci", "raw", "add-layer", "--image", f"{layout}:x", layer)
@@ -90,8 +90,8 @@ def test_a_distribution_is_the_tree_that_umoci_unpacks(store: Store, tmp_path: P
     run("umoci", "unpack", "--image", f"{debian}:x", tmp_path / "bundle")
     ours, theirs = trees.manifest(store.layers.path(image.diff_ids[0])), trees.manifest(tmp_path / "bundle" / "rootfs")
     for tree in (ours, theirs):
-        for implied in (b"", b"usr", b"usr/share"):  # directories that the layer has no entries for
+        for implied in (b"", b"usr"):  # directories that the layer has no entries for
             tree.pop(implied, None)
     assert ours.keys() == theirs.keys()
     assert {path: (ours[path], theirs[path]) for path in ours if ours[path] != theirs[path]} == {}
-    assert len(ours) > 500
+    assert len(ours) > 300

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pyrt.pull import pull
+from pyrt.image_pull import pull
+from pyrt.store.progress import PullEvent
+from pyrt.store.prune import prune_images
 from pyrt.store.store import Store
 from pyrt.store.sweep import sweep
 from tests.pull.leftovers import is_clean, is_empty
@@ -25,13 +27,30 @@ from tests.support.images import BuiltImage, Entry
 NAME = "docker.io/library/busybox:latest"
 PULLER = """
 import sys
-from pyrt.pull import pull
+from pyrt.image_pull import pull
+from pyrt.store.progress import PullEvent
+from pyrt.store.prune import prune_images
 from pyrt.store.store import Store
 store = Store.open(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 pull(sys.argv[2], store=store)
 """
+
+
+def start(store: Store, text: str) -> subprocess.Popen[bytes]:
+    """A process that pulls ``text``, at the moment when it begins."""
+    puller = subprocess.Popen(
+        [sys.executable, "-c", PULLER, store.layout.root, text],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert puller.stdin is not None and puller.stdout is not None
+    puller.stdout.readline()
+    puller.stdin.write(b"go\n")
+    puller.stdin.flush()
+    return puller
 
 
 def version(number: int) -> BuiltImage:
@@ -68,23 +87,15 @@ def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
     for text in reversed(texts):
         pull(text, store=reference)
     before = time.monotonic()
-    pull(texts[0], store=store)
+    with start(store, texts[0]) as puller:
+        puller.communicate()
     usual = time.monotonic() - before
     choice, seen = random.Random(1), set()
     for turn in range(30):
-        puller = subprocess.Popen(
-            [sys.executable, "-c", PULLER, store.layout.root, texts[(turn + 1) % 2]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert puller.stdin is not None and puller.stdout is not None
-        puller.stdout.readline()
-        puller.stdin.write(b"go\n")
-        puller.stdin.flush()
-        time.sleep(choice.uniform(0, usual * 1.5 + 0.05))
-        puller.send_signal(signal.SIGKILL)
-        puller.communicate()
+        with start(store, texts[(turn + 1) % 2]) as puller:
+            time.sleep(choice.uniform(0, usual * 1.3))
+            puller.kill()
+            puller.communicate()
         seen.add(is_whole(store, reference))
     assert seen == {"0", "1"}
     sweep(store)
@@ -100,13 +111,7 @@ def test_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
     store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(4 << 20))])
     with FaultRegistry() as registry:
         served(registry, "x", "latest", data, lambda seen: Reply(body=data, drip=(1 << 20, 0.3)))
-        puller = subprocess.Popen(
-            [sys.executable, "-c", PULLER, store.layout.root, f"{registry.host}/x"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert puller.stdin is not None
-        puller.stdin.write(b"go\n")
-        puller.stdin.flush()
+        puller = start(store, f"{registry.host}/x")
         deadline = time.monotonic() + 20
         while not any(name.startswith("layer-") for name in os.listdir(store.layout.tmp)):
             assert time.monotonic() < deadline
@@ -118,14 +123,45 @@ def test_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
     assert is_empty(store)
 
 
-def test_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str]) -> None:
-    """The registry goes silent in the middle of a layer; the user does not wait for it."""
+def test_others_clean_up_around_a_pull(tmp_path: Path, environ: dict[str, str]) -> None:
+    store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(4 << 20))])
+    with FaultRegistry() as registry:
+        served(registry, "x", "latest", data, lambda seen: Reply(body=data, drip=(1 << 20, 0.2)))
+        text, results = f"{registry.host}/x", []
+        puller = threading.Thread(target=lambda: results.append(pull(text, store=store, environ=environ)))
+        puller.start()
+        rounds = 0
+        while puller.is_alive():
+            assert sweep(store) == ()
+            prune_images(store)
+            rounds += bool(os.listdir(store.layout.tmp))
+            time.sleep(0.01)
+        puller.join()
+    assert rounds > 5
+    assert store.images.present(results[0])
+    assert store.content.has(results[0].layers[0].digest)
+    assert is_clean(store)
+
+
+@pytest.mark.parametrize("pause", [0.2, 20.0])
+def test_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str], pause: float) -> None:
+    """Also where the registry has gone silent in the middle of a layer: the user does not wait for it."""
     store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(6 << 20))])
     with FaultRegistry() as registry:
-        served(registry, "x", "latest", data, Reply(body=data, drip=(1 << 20, 0.2)))
-        threading.Timer(0.6, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)).start()
+        served(registry, "x", "latest", data, Reply(body=data, drip=(1 << 20, pause)))
+
+        def interrupt(event: PullEvent) -> None:
+            if event.kind == "unpack" and event.current > 500_000:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
         before = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            pull(f"{registry.host}/x", store=store, environ=environ)
-        assert time.monotonic() - before < 3
-    assert is_empty(store)
+            pull(f"{registry.host}/x", store=store, environ=environ, progress=interrupt)
+        assert time.monotonic() - before < 5
+        assert os.listdir(store.layout.tmp) == []
+        assert not store.content.digests()
+        assert not store.layers.names()
+    deadline = time.monotonic() + 5
+    while not is_empty(store):  # the thread that waited for the network gives its locks back
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

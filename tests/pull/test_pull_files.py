@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pyrt._native import file_system
 from pyrt.errors import (
     DigestMismatch,
     ImageError,
@@ -23,15 +25,16 @@ from pyrt.errors import (
     SizeMismatch,
     UsageError,
 )
+from pyrt.image_pull import TRANSPORTS, file_name, pull
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image
 from pyrt.oci.reference import Reference
-from pyrt.pull import TRANSPORTS, file_name, pull
 from pyrt.registry import transports
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
+from pyrt.values import replace
 from tests.pull.leftovers import is_clean, is_empty
-from tests.support import images
+from tests.support import image_tools, images
 from tests.support.images import Blob, BuiltImage, Entry
 
 NAME = "docker.io/library/busybox:latest"
@@ -178,7 +181,7 @@ def test_policies(store: Store, tmp_path: Path, environ: dict[str, str]) -> None
 def test_a_cached_image_needs_no_network_code(store: Store, tmp_path: Path) -> None:
     pull(layout(tmp_path, images.busybox()), store=store)
     code = (
-        "import sys; from pyrt.pull import pull; from pyrt.store.store import Store; "
+        "import sys; from pyrt.image_pull import pull; from pyrt.store.store import Store; "
         "pull('busybox', store=Store.open(sys.argv[1])); "
         "print([name for name in ('httpx', 'pyrt.registry', 'threading', 'ctypes', 'tarfile', 'pathlib') "
         "if name in sys.modules])"
@@ -301,6 +304,28 @@ def test_a_missing_layer_is_unpacked_again_from_its_blob(store: Store, tmp_path:
     assert tree(store, image) == {"file": b"content"}
 
 
+def test_data_is_safe_before_a_name_leads_to_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut whatever can be seen is whole: what was visible at each sync, and that there was one."""
+    moments: list[tuple[int, int]] = []
+    sync = file_system.sync_file_system
+
+    def spy(fd: int) -> None:
+        sync(fd)
+        moments.append((len(store.layers.names()), len(store.images.list())))
+
+    monkeypatch.setattr(file_system, "sync_file_system", spy)
+    text = layout(tmp_path, images.image([FILE, images.layer(images.tar([Entry(name="two")]))]))
+    image = pull(text, store=store)
+    assert moments == [(2, 0)], "one sync for the whole pull, before the name"
+    os.rename(store.layers.path(image.diff_ids[0]), tmp_path / "gone")
+    pull("busybox", store=store, policy="never", environ={"HOME": "/nowhere"})
+    assert moments[1:] == [(1, 1)], "the name was there already: before the layer"
+    pull(text, store=store)
+    assert len(moments) == 2
+
+
 def test_a_damaged_blob_is_fetched_again(store: Store, tmp_path: Path) -> None:
     text = layout(tmp_path, images.image([FILE]))
     image = pull(text, store=store)
@@ -313,7 +338,59 @@ def test_a_damaged_blob_is_fetched_again(store: Store, tmp_path: Path) -> None:
     assert store.content.read(image.layers[0].digest) == FILE.content
 
 
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 50, b"x" * 100_000])
+def test_damaged_documents_are_replaced(store: Store, tmp_path: Path, damage: bytes) -> None:
+    text = layout(tmp_path, images.image([FILE]))
+    image = pull(text, store=store)
+    documents = ((image.digest, image.manifest.raw), (image.id, image.config.raw))
+    for digest, _ in documents:
+        Path(store.content.path(digest)).write_bytes(damage)
+    again = Store.open(store.layout.root)
+    with pytest.raises(ImageNotFound):
+        pull("busybox", store=again, policy="never", environ={"HOME": "/nowhere"})
+    assert pull(text, store=again) == image
+    for digest, raw in documents:
+        assert store.content.read(digest) == raw
+
+
 def test_more_layers_than_overlay_can_stack(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest, match="501 layers"):
         pull(layout(tmp_path, images.image([FILE] * 501)), store=store)
     assert len(pull(layout(tmp_path, images.image([FILE] * 500)), store=store).layers) == 500
+
+
+@pytest.mark.parametrize("make", [image_tools.docker_archive, image_tools.oci_archive])
+def test_archives_of_other_tools(store: Store, tmp_path: Path, make: Callable[..., Path]) -> None:
+    built = images.busybox(entries=[Entry(name="etc/motd", content=b"hello")])
+    prefix = "docker-archive" if make is image_tools.docker_archive else "oci-archive"
+    image = pull(f"{prefix}:{make(tmp_path, built)}", store=store)
+    assert tree(store, image)["etc/motd"] == b"hello"
+    assert [str(diff_id) for diff_id in image.diff_ids] == [blob.diff_id for blob in built.blobs if blob.diff_id]
+    assert store.images.list()[0].name.startswith("localhost/")
+    assert is_clean(store)
+
+
+UNPRIVILEGED = """
+import os, sys, threading
+import encodings.idna, isal.isal_zlib, pwd, ctypes, hashlib
+import pyrt._native.extract, pyrt._native.file_system, pyrt.registry.transports, pyrt.resolution
+import pyrt.store.garbage, pyrt.store.sweep
+import pyrt.store.ingest
+from pyrt.image_pull import pull
+from pyrt.store.store import Store
+os.setgroups([]); os.setgid(12345); os.setuid(12345)
+store = Store.open(environ={"HOME": sys.argv[1]})
+image = pull(f"oci:{sys.argv[1]}/layout", store=store)
+status = os.stat(store.layers.path(image.diff_ids[0]) + "/home/app")
+print(status.st_uid, store.layout.root)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_pull_without_root() -> None:
+    with tempfile.TemporaryDirectory() as home:  # pytest's own directories are closed to others
+        images.write_layout(f"{home}/layout", {"x": images.busybox()})
+        os.chown(home, 12345, 12345)
+        done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, home], capture_output=True, text=True)
+        assert done.stderr == ""
+        assert done.stdout == f"12345 {home}/.local/share/pyrt\n"

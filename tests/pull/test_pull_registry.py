@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pyrt.errors import DigestMismatch, ImageNotFound, RegistryError
+from pyrt.image_pull import pull
 from pyrt.oci.digest import Digest
 from pyrt.oci.reference import Reference
-from pyrt.pull import pull
 from pyrt.store.content import partial_name
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
@@ -189,3 +189,18 @@ def test_what_is_stored_are_the_bytes_that_came(
     assert image.manifest.raw == built.top.content
     index = json.loads(Path(store.layout.index).read_text())
     assert index["manifests"][0]["mediaType"] == built.top.media_type
+
+
+def test_an_alias_of_registries_conf(
+    store: Store, registry: RunningRegistry, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    text = push(registry, tmp_path, images.busybox(), "behind/alias")
+    conf = Path(environ["HOME"], ".config", "containers", "registries.conf")
+    conf.parent.mkdir(parents=True)
+    conf.write_text(f'[aliases]\n"short" = "{text}"\n')
+    image = pull("short", store=store, environ=environ)
+    assert [record.name for record in store.images.list()] == [f"{text}:latest"]
+    before = len(registry.requests())
+    assert pull("short", store=store, environ=environ) == image
+    assert pull("short", store=store, environ=environ, policy="never") == image
+    assert len(registry.requests()) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import threading
 from collections.abc import Callable
@@ -241,6 +242,15 @@ def test_endless_answer_of_the_token_server(world: World) -> None:
     """RG-15"""
     registry = FakeRegistry(token_answer=lambda request, number: httpx.Response(200, content=b" " * (1 << 20) + b"{}"))
     with pytest.raises(RegistryError, match="token server auth.example cannot be used: longer than 1048576 bytes"):
+        pull(world, registry)
+
+
+def test_an_encoded_answer_of_the_token_server_is_not_decoded(world: World) -> None:
+    """RG-27: we asked for identity, and what httpx would undo may be a bomb."""
+    packed = gzip.compress(b'{"token": "t"}')
+    encoded = {"content-encoding": "gzip"}
+    registry = FakeRegistry(token_answer=lambda request, number: httpx.Response(200, content=packed, headers=encoded))
+    with pytest.raises(NotARegistry, match="it is not JSON"):
         pull(world, registry)
 
 

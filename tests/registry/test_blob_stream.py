@@ -192,6 +192,19 @@ def test_content_that_was_swapped(world: World, registry: FaultRegistry) -> None
             source.reject(blob, error)
 
 
+def test_content_that_is_swapped_every_time(world: World, registry: FaultRegistry) -> None:
+    """RG-33: who breaks and swaps for ever gets one retry, not endless ones."""
+    other = noise(len(BIG), 9)
+    blob = registry.blob("a", BIG, *[Reply(body=BIG, cut=1_500_000), lambda seen: ranged(seen, other)] * 3)
+    error = DigestMismatch("wrong", expected="", actual="")
+    with opened(world, registry) as source:
+        assert b"".join(source.blob(blob)) != BIG
+        source.reject(blob, error)
+        assert b"".join(source.blob(blob)) != BIG
+        with pytest.raises(DigestMismatch):
+            source.reject(blob, error)
+
+
 def test_small_blobs_are_verified_here(world: World, registry: FaultRegistry) -> None:
     blob = registry.blob("a", SMALL, Reply(body=noise(len(SMALL), 5)))
     with opened(world, registry) as source, pytest.raises(DigestMismatch):
@@ -318,9 +331,7 @@ def test_foreign_urls_are_never_used(world: World, registry: FaultRegistry) -> N
     """RG-12's class (CVE-2020-15157)"""
     blob = registry.blob("a", SMALL)
     registry.script("/foreign", Reply(body=SMALL))
-    foreign = Descriptor(
-        media_type=blob.media_type, digest=blob.digest, size=blob.size, urls=(f"{registry.base}/foreign",)
-    )
+    foreign = Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size, urls=(f"{registry.base}/foreign",))
     registry.script(f"/v2/a/blobs/{blob.digest}", error(404, "BLOB_UNKNOWN"))
     with opened(world, registry) as source, pytest.raises(ImageNotFound):
         list(source.blob(foreign))

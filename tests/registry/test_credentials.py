@@ -75,9 +75,7 @@ def test_only_for_the_registry_that_is_named(world: World) -> None:
     assert user(world, "r.example:5000") == "port"
 
 
-@pytest.mark.parametrize(
-    "key", [HUB_KEY, "index.docker.io", "docker.io", "https://index.docker.io/v1", "registry-1.docker.io"]
-)
+@pytest.mark.parametrize("key", [HUB_KEY, "index.docker.io", "docker.io", "https://index.docker.io/v1", "registry-1.docker.io"])
 def test_keys_of_docker_hub(world: World, key: str) -> None:
     world.write(DOCKER, keyed({key: "hub"}))
     assert user(world, "docker.io", "library/busybox") == ("hub" if key != "https://index.docker.io/v1" else "")
@@ -120,9 +118,7 @@ def test_forms_of_an_entry(world: World) -> None:
 
 def test_helpers(world: World, tmp_path: Path) -> None:
     helper = install_helper(tmp_path / "bin", "one", {"r.example": ("helped", "secret")}, world.environ)
-    install_helper(
-        tmp_path / "bin", "two", {"s.example": ("<token>", "identity"), HUB_KEY: ("hub", "x")}, world.environ
-    )
+    install_helper(tmp_path / "bin", "two", {"s.example": ("<token>", "identity"), HUB_KEY: ("hub", "x")}, world.environ)
     world.write(
         DOCKER,
         json.dumps(

@@ -123,8 +123,7 @@ def test_which_mirrors_serve(world: World, setting: str, by_tag: bool, by_digest
 def test_mirror_by_digest_only(world: World) -> None:
     world.write(
         SYSTEM_CONF,
-        '[[registry]]\nlocation = "example.com"\nmirror-by-digest-only = true\n'
-        '[[registry.mirror]]\nlocation = "m.example"\n',
+        '[[registry]]\nlocation = "example.com"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.example"\n',
     )
     assert len(places(world, "example.com/a/b:1")) == 1
     assert len(places(world, f"example.com/a/b@{DIGEST}")) == 2
@@ -210,8 +209,7 @@ def test_endpoint_for_login(world: World) -> None:
         ('[[registry]]\nlocation = "a.example"\ninsecure = "yes"\n', "insecure is not true or false"),
         ('[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\ninsecure = true\n', "no location"),
         (
-            '[[registry]]\nlocation = "a.example"\n'
-            '[[registry.mirror]]\nlocation = "b.example"\npull-from-mirror = "x"\n',
+            '[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\nlocation = "b.example"\npull-from-mirror = "x"\n',
             "one of",
         ),
         (

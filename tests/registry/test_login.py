@@ -84,9 +84,7 @@ def test_a_link_is_written_through(world: World) -> None:
 
 
 def test_where_it_is_read_from_it_is_written_to(world: World) -> None:
-    containers = world.write(
-        "run/containers/auth.json", json.dumps({"auths": {"r.example": {"auth": basic("old", "x")}}})
-    )
+    containers = world.write("run/containers/auth.json", json.dumps({"auths": {"r.example": {"auth": basic("old", "x")}}}))
     assert enter(world, "r.example") == str(containers)
     assert enter(world, "s.example") == str(world.root / DOCKER)
     world.environ["REGISTRY_AUTH_FILE"] = str(world.root / "mine.json")
@@ -199,8 +197,7 @@ def test_names() -> None:
 
 def test_logout(world: World) -> None:
     entries = {
-        key: {"auth": basic("anna", "x")}
-        for key in ("r.example", "https://r.example/v1/", "r.example/team", "s.example")
+        key: {"auth": basic("anna", "x")} for key in ("r.example", "https://r.example/v1/", "r.example/team", "s.example")
     }
     path = world.write(DOCKER, json.dumps({"auths": entries, "psFormat": "x"}))
     old = world.write("home/.dockercfg", json.dumps({"r.example": {"auth": "eA=="}, "s.example": {"auth": "eA=="}}))

@@ -213,9 +213,7 @@ def test_encodings_are_not_undone(world: World) -> None:
 
 
 def test_signed_schema_1_has_the_digest_of_its_payload(world: World) -> None:
-    payload = (
-        '{\n   "schemaVersion": 1,\n   "name": "a/b",\n   "tag": "1",\n   "architecture": "amd64",\n   "fsLayers": ['
-    )
+    payload = '{\n   "schemaVersion": 1,\n   "name": "a/b",\n   "tag": "1",\n   "architecture": "amd64",\n   "fsLayers": ['
     payload += f'\n      {{\n         "blobSum": "{OTHER}"\n      }}\n   ],\n   "history": [\n      {{\n'
     payload += '         "v1Compatibility": ' + json.dumps(json.dumps({"id": "1" * 64})) + "\n      }\n   ]"
     signed = payload + "\n}"

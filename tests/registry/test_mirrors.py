@@ -25,9 +25,7 @@ def mirror() -> Iterator[FaultRegistry]:
 @pytest.fixture
 def origin(world: World, mirror: FaultRegistry) -> Iterator[FaultRegistry]:
     with FaultRegistry("127.0.0.3") as running:
-        world.write(
-            CONF, f'[[registry]]\nlocation = "{running.host}"\n[[registry.mirror]]\nlocation = "{mirror.host}/cache"\n'
-        )
+        world.write(CONF, f'[[registry]]\nlocation = "{running.host}"\n[[registry.mirror]]\nlocation = "{mirror.host}/cache"\n')
         yield running
 
 
@@ -181,9 +179,7 @@ def test_blocked(world: World) -> None:
 
 def test_nobody_is_there_any_more(world: World) -> None:
     with FaultRegistry("127.0.0.2") as mirror, FaultRegistry("127.0.0.3") as origin:
-        world.write(
-            CONF, f'[[registry]]\nlocation = "{origin.host}"\n[[registry.mirror]]\nlocation = "{mirror.host}"\n'
-        )
+        world.write(CONF, f'[[registry]]\nlocation = "{origin.host}"\n[[registry.mirror]]\nlocation = "{mirror.host}"\n')
         _, layer = image(origin, "a", "1", DATA)
         source = world.open(f"{origin.host}/a:1")
         source.manifest()

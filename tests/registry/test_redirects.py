@@ -171,6 +171,23 @@ def test_public_to_inside_on_real_sockets(world: World) -> None:
             assert b"".join(source.blob(descriptor)) == DATA
 
 
+def test_plain_http_ends_at_this_machine(world: World) -> None:
+    """A registry on loopback may be plain, what it leads to elsewhere may not: 127.1 is no loopback by the rules."""
+    with FaultRegistry() as registry:
+        descriptor = registry.blob("a", DATA)
+        outward = f"http://127.1:{registry.port}/x"
+        challenge = ("WWW-Authenticate", f'Bearer realm="{outward}"')
+        path = f"/v2/a/blobs/{descriptor.digest}"
+        for answer in (redirect(outward), Reply(status=401, headers=(challenge,))):
+            registry.script(path, answer)
+            with (
+                world.open(f"{registry.host}/a:1", credentials=ANNA) as source,
+                pytest.raises(RegistryError, match="plain http beyond this machine"),
+            ):
+                list(source.blob(descriptor))
+        assert {seen.path for seen in registry.requests()} == {path}
+
+
 def test_names_that_are_no_paths_reach_nobody(world: World) -> None:
     """RG-42"""
     from pyrt.errors import UsageError

@@ -1,4 +1,4 @@
-"""Proxies over real sockets, the embedded server's neighbour questions, and what an import costs."""
+"""Proxies over real sockets, the embedded registry, and what the client leaves alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pyrt.errors import RegistryUnreachable, UsageError
+from pyrt.oci.digest import Digest
+from pyrt.oci.manifest import Manifest, parse_document
 from pyrt.registry.credentials import Credentials
+from pyrt.registry.serve import serve
+from tests.support import images
 from tests.support.fault_registry import FaultRegistry, Seen, image
+from tests.support.parts import missing
 from tests.support.registry_client import World
 
 DATA = b"layer" * 1000
@@ -183,3 +189,20 @@ def test_three_blobs_at_once_take_three_connections(world: World) -> None:
                 thread.join(30)
         assert len([seen for seen in registry.requests() if "/blobs/" in seen.path]) == 30
         assert registry.most_at_once <= 4  # one more for the question whether it speaks TLS
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0"])
+def test_the_embedded_registry(world: World, listen: str, tmp_path: Path) -> None:
+    """RG-37: also by an IPv6 address; and as a mirror of Docker Hub, which is how ./dev demo uses it."""
+    if ":" in listen[1:-3] and not socket.has_dualstack_ipv6():
+        missing("no IPv6 here")
+    built = images.image([images.layer(images.tar([images.Entry(name="hello", content=b"hello")]))])
+    images.write_layout(tmp_path / "store", {images.BUSYBOX: built})
+    with serve(str(tmp_path / "store"), listen) as server:
+        world.write("etc/docker/daemon.json", f'{{"registry-mirrors": ["http://{server.address}"]}}')
+        for name in (f"{server.address}/library/busybox:latest", "busybox"):
+            with world.open(name) as source:
+                document = parse_document(*source.manifest())
+                assert isinstance(document, Manifest)
+                for blob in (document.config, *document.layers):
+                    assert Digest.of(b"".join(source.blob(blob))) == blob.digest

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pyrt.errors import ImageNotFound, UsageError
+from pyrt.image_pull import pull
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image
 from pyrt.oci.reference import Reference
-from pyrt.pull import pull
 from pyrt.store.garbage import collect
 from pyrt.store.leases import lease
 from pyrt.store.prune import prune_images, remove_image

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pyrt._native import file_system as native
 from pyrt.oci.digest import Digest
 from pyrt.store.leases import lease
 from pyrt.store.removal import remove_tree
-from pyrt.store.staging import entry, replace
+from pyrt.store.staging import entry, replace, sync_file_system
 from pyrt.store.store import Store
 from pyrt.store.sweep import sweep
 
@@ -97,10 +98,10 @@ def test_a_tree_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
     top = tmp_path / "tree"
     top.mkdir()
     fd = os.open(top, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=fd)
+    for _ in range(1100):
+        os.mkdir("deep-", dir_fd=fd)
         os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
-        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        below = os.open("deep-", os.O_RDONLY, dir_fd=fd)
         os.close(fd)
         fd = below
     os.close(fd)
@@ -157,3 +158,9 @@ def test_a_lease_protects_what_it_names_only(store: Store) -> None:
         held.add([digest])
         assert held.digests == {str(digest)}
     assert os.listdir(store.layout.tmp) == []
+
+
+def test_a_sync_that_fails_says_so(store: Store) -> None:
+    sync_file_system(store.layout.root)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        native.sync_file_system(-1)

@@ -14,11 +14,12 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
+from pyrt.values import replace
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -169,9 +170,7 @@ def ranged(seen: Seen, data: bytes, **faults: Any) -> Reply:
     return Reply(status=206, body=data[start:], headers=(kind, place), **faults)
 
 
-def image(
-    registry: FaultRegistry, repository: str, tag: str, layer: bytes, *first: Script
-) -> tuple[Digest, Descriptor]:
+def image(registry: FaultRegistry, repository: str, tag: str, layer: bytes, *first: Script) -> tuple[Digest, Descriptor]:
     """An image of one layer that ``registry`` serves; the replies ``first`` go before the layer's own."""
     layer_descriptor = registry.blob(repository, layer, *first)
     rootfs = {"type": "layers", "diff_ids": [str(Digest.of(layer))]}

@@ -76,8 +76,7 @@ def _attributes(path: bytes, status: os.stat_result, ctime: bool, links: list[by
         device=status.st_rdev,
         content=_content(path, kind),
         xattrs=tuple(
-            (name, os.getxattr(path, name, follow_symlinks=False))
-            for name in sorted(os.listxattr(path, follow_symlinks=False))
+            (name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(os.listxattr(path, follow_symlinks=False))
         ),
         links=tuple(sorted(links)),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pyrt.errors import LayerError
 from tests.support.extraction import unpack
 from tests.support.tarwriter import archive, directory, entry, hardlink, long_name, pax, symlink
 from tests.support.trees import manifest
@@ -51,9 +52,7 @@ def test_large_device_numbers(tree: Tree) -> None:
 
 def test_tx_46_sockets_are_ignored(tree: Tree) -> None:
     root = tree(
-        archive(
-            pax({"SCHILY.filetype": "socket"}), entry("s1", b"x"), entry("s2", b"y" * 600, mode=0o140755), entry("f")
-        )
+        archive(pax({"SCHILY.filetype": "socket"}), entry("s1", b"x"), entry("s2", b"y" * 600, mode=0o140755), entry("f"))
     )
     assert os.listdir(root) == ["f"]
 
@@ -147,9 +146,7 @@ def test_every_type_over_every_other(tree: Tree, old: str, new: str, layers: int
     other = entry("other", b"other")
     full = directory("x") + entry("x/a/b/c") + symlink("x/l", "/") + hardlink("x/h", "other") + entry("x/p", type="6")
     first = full if old == "full-directory" else MAKERS[old]
-    parts = (
-        [archive(other, first, MAKERS[new])] if layers == 1 else [archive(other, first), archive(other, MAKERS[new])]
-    )
+    parts = [archive(other, first, MAKERS[new])] if layers == 1 else [archive(other, first), archive(other, MAKERS[new])]
     root = tree(*parts)
     assert kind_of(root / "x") == new
     assert (root / "other").read_bytes() == b"other"
@@ -167,6 +164,12 @@ def test_a_directory_through_a_link_is_replaced_by_its_own_name(tree: Tree) -> N
         )
     )  # fmt: skip
     assert sorted(os.listdir(root / "real")) == ["a", "c"]
+
+
+def test_an_entry_may_not_replace_its_own_path(tree: Tree) -> None:
+    for own in (directory("a/a"), entry("a/a"), symlink("a/a", "b"), entry("a/a", type="6")):
+        with pytest.raises(LayerError, match="'a/a': replace: Invalid argument"):
+            tree(archive(symlink("a", "/"), own))
 
 
 def test_replacing_a_parent_of_open_directories(tree: Tree) -> None:

@@ -93,9 +93,7 @@ def test_pax_names(tree: Tree) -> None:
 
 
 def test_an_empty_pax_value_gives_the_header_its_say_again(tree: Tree) -> None:
-    root = tree(
-        archive(pax({"uid": "7", "gid": "8"}, type="g"), pax({"uid": ""}), entry("a", uid=5), entry("b", uid=5))
-    )
+    root = tree(archive(pax({"uid": "7", "gid": "8"}, type="g"), pax({"uid": ""}), entry("a", uid=5), entry("b", uid=5)))
     assert ((root / "a").stat().st_uid, (root / "a").stat().st_gid) == (5, 8)
     assert (root / "b").stat().st_uid == 7
 
@@ -119,23 +117,21 @@ def test_global_records_hold_until_they_are_replaced(tree: Tree) -> None:
     assert [(root / name).stat().st_mtime for name in "abc"] == [100.5, 200, 300]
 
 
-def test_base256_numbers(tree: Tree) -> None:
+def test_tx_55_base256_numbers(tree: Tree) -> None:
     big = 3_000_000_000
     root = tree(
-        archive(
-            entry("f", b"x" * 3, uid=base256(big, 8), gid=base256(big, 8), size=base256(3, 12), mtime=base256(-9, 12))
-        )
+        archive(entry("f", b"x" * 3, uid=base256(big, 8), gid=base256(big, 8), size=base256(3, 12), mtime=base256(-9, 12)))
     )
     status = (root / "f").stat()
     assert (status.st_uid, status.st_gid, status.st_size, status.st_mtime) == (big, big, 3, -9)
 
 
 @pytest.mark.parametrize("raw", [b"644", b"   644", b"000644 ", b"0000644", b"644 \0jnk", b"100644\0"])
-def test_octal_as_writers_have_it(tree: Tree, raw: bytes) -> None:
+def test_tx_55_octal_as_writers_have_it(tree: Tree, raw: bytes) -> None:
     assert (tree(archive(entry("f", mode=raw))) / "f").stat().st_mode & 0o7777 == 0o644
 
 
-def test_empty_numbers_are_zero(tree: Tree) -> None:
+def test_tx_55_empty_numbers_are_zero(tree: Tree) -> None:
     status = (tree(archive(entry("f", uid=b"", gid=b" " * 8, mtime=b"", size=b""))) / "f").stat()
     assert (status.st_uid, status.st_gid, status.st_mtime, status.st_size) == (0, 0, 0, 0)
 
@@ -275,9 +271,7 @@ def test_tx_53_bad_sparse_records(tree: Tree, records: dict[str, str]) -> None:
         tree(archive(pax(records), entry("s", b"x")))
 
 
-@pytest.mark.parametrize(
-    "text", [b"x\n", b"1\n0\n", b"1\n\n1\n", b"1\n-1\n1\n", b"99999999999999999999\n", b"1\n0\n9\n"]
-)
+@pytest.mark.parametrize("text", [b"x\n", b"1\n0\n", b"1\n\n1\n", b"1\n-1\n1\n", b"99999999999999999999\n", b"1\n0\n9\n"])
 def test_tx_53_bad_sparse_text(tree: Tree, text: bytes) -> None:
     version = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
     with pytest.raises(LayerError, match="map of a sparse file"):

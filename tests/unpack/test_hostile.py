@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from pyrt._native.extract import Limits
 from pyrt.errors import LayerError
+from tests.support.extraction import unpack
 from tests.support.tarwriter import (
     archive,
     base256,
@@ -434,9 +438,7 @@ def test_tx_59_large_ids(tree: Tree, value: int) -> None:
 
 
 def test_tx_60_names_of_owners_do_not_count(tree: Tree) -> None:
-    root = tree(
-        archive(pax({"uname": "daemon", "gname": "daemon"}), entry("x", uname=b"daemon", gname=b"daemon", uid=9))
-    )
+    root = tree(archive(pax({"uname": "daemon", "gname": "daemon"}), entry("x", uname=b"daemon", gname=b"daemon", uid=9)))
     assert ((root / "x").stat().st_uid, (root / "x").stat().st_gid) == (9, 0)
 
 
@@ -484,9 +486,7 @@ def test_links_without_a_target(tree: Tree) -> None:
             tree(archive(entry("x", type=type, link="")))
 
 
-@pytest.mark.parametrize(
-    "before", [long_name("x"), long_link("x"), pax({"path": "x"}), pax({"SCHILY.xattr.user.a": "b"})]
-)
+@pytest.mark.parametrize("before", [long_name("x"), long_link("x"), pax({"path": "x"}), pax({"SCHILY.xattr.user.a": "b"})])
 def test_extension_header_without_an_entry(tree: Tree, before: bytes) -> None:
     with pytest.raises(LayerError, match="extension headers"):
         tree(archive(before))
@@ -538,3 +538,30 @@ def test_a_layer_cannot_make_us_wait(tree: Tree) -> None:
     start = time.monotonic()
     root = tree(archive(entry("p", type="6"), entry("p", b"x"), entry("q", type="6"), entry("q", type="6", mtime=5)))
     assert (root / "p").read_bytes() == b"x" and time.monotonic() - start < 5
+
+
+RACER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+root = os.open(sys.argv[1], os.O_RDONLY)
+os.symlink(sys.argv[2], "swap", dir_fd=root)
+print("ready", flush=True)
+while True:
+    for number in range(200):
+        libc.renameat2(root, f"d{number}".encode(), root, b"swap", 2)  # RENAME_EXCHANGE, there and back
+        libc.renameat2(root, f"d{number}".encode(), root, b"swap", 2)
+"""
+
+
+def test_tx_70_somebody_swaps_directories_meanwhile(tmp_path: Path, by_walk: bool, canary: Path) -> None:
+    """Nobody else can reach the staging directory; and if somebody could, this would still be contained."""
+    (tmp_path / "root").mkdir()
+    data = archive(*(directory(f"d{number % 200}", 0o711) + entry(f"d{number % 200}/f{number}") for number in range(2000)))
+    with subprocess.Popen([sys.executable, "-c", RACER, tmp_path / "root", str(canary / "d")], stdout=subprocess.PIPE) as racer:
+        assert racer.stdout is not None and racer.stdout.readline() == b"ready\n"
+        try:
+            for _ in range(3):
+                with contextlib.suppress(LayerError):
+                    unpack(tmp_path / "root", data, by_walk=by_walk)
+        finally:
+            racer.kill()

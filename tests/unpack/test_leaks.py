@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 from pyrt._native import _core
 from pyrt._native.extract import Extractor, Limits, private_umask
 from pyrt._native.resolve import resolve
-from pyrt.errors import LayerError
+from pyrt.errors import LayerError, NoSpace
 from tests.support.extraction import in_thread
 from tests.support.tarwriter import archive, directory, entry, hardlink, long_name, pax, sparse_pax_1_0, symlink
 
@@ -137,9 +138,7 @@ def test_nothing_is_lost(tmp_path: Path, case: str) -> None:
 
 
 def test_every_function_of_unpacking_is_here() -> None:
-    names = {
-        name for name in dir(_core.lib) if name.startswith(("pyrt_layer", "pyrt_resolve", "pyrt_private", "pyrt_fail"))
-    }
+    names = {name for name in dir(_core.lib) if name.startswith(("pyrt_layer", "pyrt_resolve", "pyrt_private", "pyrt_fail"))}
     assert names == COVERED
 
 
@@ -157,6 +156,24 @@ def test_memory_does_not_grow_with_the_layer(tmp_path: Path) -> None:
         extractor.feed(archive())
         extractor.finish()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40 << 10 or SANITIZED
+    os.close(root)
+
+
+def test_tx_65_directories_with_large_attributes(tmp_path: Path) -> None:
+    """What waits for the end of the archive is bounded, and large xattrs do not wait."""
+    value = bytes(60_000)
+    records = pax({f"SCHILY.xattr.user.{number}": value for number in range(16)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    root = os.open(tmp_path, os.O_RDONLY)
+    with Extractor(root, chown=False) as extractor, contextlib.suppress(LayerError, NoSpace):
+        for number in range(200):
+            extractor.feed(records + directory(f"d{number}"))
+    deep = "d" * 200 + "/"
+    acl = pax({f"SCHILY.xattr.system.{number}": value for number in range(16)})
+    with pytest.raises(LayerError, match="more entries or bytes"), Extractor(root, chown=False) as extractor:
+        for number in range(200):
+            extractor.feed(acl + long_name(deep * 15 + f"e{number}") + directory("x"))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10 or SANITIZED
     os.close(root)
 
 

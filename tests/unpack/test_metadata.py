@@ -103,9 +103,7 @@ def test_chown_false_leaves_owners_alone(tmp_path: Path) -> None:
 
 
 def test_times_of_directories_are_the_last_to_be_set(tree: Tree) -> None:
-    root = tree(
-        archive(directory("d", mtime=100), directory("d/e", mtime=200), entry("d/e/f", mtime=300), entry("d/g"))
-    )
+    root = tree(archive(directory("d", mtime=100), directory("d/e", mtime=200), entry("d/e/f", mtime=300), entry("d/g")))
     assert [(root / path).stat().st_mtime for path in ("d", "d/e", "d/e/f")] == [100, 200, 300]
 
 
@@ -149,11 +147,71 @@ def test_tx_41_acls_are_kept(tree: Tree) -> None:
     assert stat.S_IMODE((root / "f").stat().st_mode) == 0o640
 
 
+def test_tx_41_default_acls_are_not_inherited_while_unpacking(tree: Tree) -> None:
+    acl = bytes.fromhex("0200000001000700ffffffff04000000ffffffff20000000ffffffff")
+    root = tree(
+        archive(
+            pax({"SCHILY.xattr.system.posix_acl_default": acl, "SCHILY.xattr.user.a": "1"}),
+            directory("d", 0o755),
+            entry("d/f", mode=0o666),
+            entry("d/e/g", mode=0o666),
+        )
+    )
+    assert os.getxattr(root / "d", "system.posix_acl_default") == acl and os.getxattr(root / "d", "user.a") == b"1"
+    assert os.listxattr(root / "d/f") == os.listxattr(root / "d/e") == []
+    assert stat.S_IMODE((root / "d/f").stat().st_mode) == 0o666
+
+
 def test_trusted_xattrs_of_links_and_fifos(tree: Tree) -> None:
     records = pax({"SCHILY.xattr.trusted.t": b"1"})
     root = tree(archive(records, symlink("l", "f"), records, entry("p", type="6")))
     for name in "lp":
         assert os.getxattr(root / name, "trusted.t", follow_symlinks=False) == b"1"
+
+
+UNPRIVILEGED = """
+import os, sys
+from tests.support.extraction import unpack
+from tests.support.tarwriter import archive, directory, entry, pax, symlink
+os.umask(0o777)
+root = sys.argv[1]
+os.mkdir(root)
+os.chmod(root, 0o700)
+capability = bytes.fromhex("0100000200200000000000000000000000000000")
+records = pax(
+    {"SCHILY.xattr.user.a": "1", "SCHILY.xattr.trusted.b": "1", "SCHILY.xattr.security.capability": capability}
+)
+unpack(root, archive(
+    directory("none", 0o000, uid=5, mtime=5), directory("none/deeper", 0o555, mtime=6),
+    entry("none/deeper/f", b"x", mode=0),
+    records, entry("xattr", b"x", mode=0o400), symlink("l", "f", uid=7), entry("fifo", type="6", mode=0o4600),
+    entry(".wh.gone"), entry("d/.wh..wh..opq"), entry("none", type="5", mode=0o111, mtime=7), entry("implied/f"),
+    entry(".wh.back"), entry("back/f"), directory(".", 0o511, mtime=8),
+), chown=False, overlay_xattr="user", umask_is_zero=False, by_walk=sys.argv[2] == "True")
+assert os.stat(root).st_mode & 0o7777 == 0o511 and os.stat(root).st_mtime == 8
+"""
+
+
+def test_tx_74_without_privileges(tmp_path: Path, by_walk: bool) -> None:
+    """Directories that nobody may write or enter, with a umask that takes everything."""
+    need("unshare")
+    tmp_path.chmod(0o777)
+    root = tmp_path / "root"
+    command = [sys.executable, "-c", UNPRIVILEGED, str(root), str(by_walk)]
+    if os.geteuid() == 0:
+        command = ["unshare", "-U", "--map-user=1000", "--map-group=1000", *command]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path in (root, root / "none", root / "none/deeper", root / "none/deeper/f", root / "xattr", root / "implied"):
+        expected = {"root": 0o511, "none": 0o111, "deeper": 0o555, "f": 0, "xattr": 0o400, "implied": 0o755}[path.name]
+        assert stat.S_IMODE(path.stat().st_mode) == expected
+        if not path.stat().st_mode & 0o100 and path.is_dir():
+            path.chmod(0o700)
+    assert (root / "none").stat().st_mtime == 7
+    assert os.listxattr(root / "xattr") == ["user.a"]
+    assert os.getxattr(root / "d", "user.overlay.opaque") == os.getxattr(root / "back", "user.overlay.opaque") == b"y"
+    assert stat.S_ISCHR((root / "gone").lstat().st_mode) and (root / "gone").lstat().st_rdev == 0
+    assert stat.S_IMODE((root / "fifo").lstat().st_mode) == 0o4600
 
 
 def test_tx_72_devices_are_never_opened(tmp_path: Path, root: None) -> None:
@@ -169,9 +227,7 @@ unpack({str(tmp_path / "mount/root")!r}, archive(
     entry("dev/null", type="3", major=1, minor=3, mode=0o4666, uid=5)))
 print(oct(os.stat({str(tmp_path / "mount/root/dev/null")!r}).st_mode))
 """
-    done = subprocess.run(
-        ["unshare", "-m", sys.executable, "-c", script], capture_output=True, text=True, cwd=os.getcwd()
-    )
+    done = subprocess.run(["unshare", "-m", sys.executable, "-c", script], capture_output=True, text=True, cwd=os.getcwd())
     assert done.stdout.strip() == "0o24666", done.stderr
 
 
@@ -196,7 +252,7 @@ def test_tx_77_no_inodes_left(small_disk: Path) -> None:
 
 def test_an_error_says_entry_step_and_errno(tmp_path: Path) -> None:
     with pytest.raises(LayerError) as caught:
-        unpack(tmp_path / "root", archive(entry("a"), entry("a/b")))
+        unpack(tmp_path / "root", archive(entry("a"), entry("a/b")), chown=False)
     error = caught.value
     assert str(error) == "layer entry 'a/b': parent directory: Not a directory"
     assert (error.entry, error.step, error.errno) == ("a/b", "parent directory", errno.ENOTDIR)

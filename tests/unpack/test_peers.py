@@ -7,11 +7,11 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pyrt.values import replace
 from tests.support import images
 from tests.support.extraction import unpack
 from tests.support.image_tools import umoci_unpack

@@ -129,7 +129,7 @@ def test_overlay_takes_our_whiteouts(tree: Tree, tmp_path: Path) -> None:
         )
     )  # fmt: skip
     (tmp_path / "view").mkdir()
-    script = f"cd {tmp_path} && mount -t overlay overlay -o lowerdir={upper}:{lower} view && cd view && find . -type f | sort"
-    view = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True)
+    script = f"mount -t overlay overlay -o lowerdir={upper}:{lower} view && cd view && find . -type f | sort"
+    view = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert view.returncode == 0, view.stderr
     assert view.stdout.split() == ["./back/new", "./cache/new", "./etc/group", "./keep/new", "./keep/old"]
