@@ -34,7 +34,9 @@ give medians. Another machine gives other times; the ratios are what carries ove
     python -m benchmarks.report      # the same, and writes this page
 
 The benchmarks need root and the peers, which `./dev bench` installs (Debian, Ubuntu); a peer that is missing is left out.
-PYRT_BENCH_IMAGE is the OCI image layout that is pulled, PYRT_BENCH_SCALE a factor for the number of rounds. The C floor is
+PYRT_BENCH_IMAGE is the OCI image layout that is pulled, PYRT_BENCH_SCALE a factor for the number of rounds. Everything is
+written to a new ext4 in a file below /var/tmp, or into the directory PYRT_BENCH_DIR; nothing is removed before the end
+([why](../benchmarks/fresh_directories.py)), so it takes some 60 times the size of the unpacked image. The C floor is
 [benchmarks/floor](../benchmarks/floor/start_floor.c): the system calls of the same container and nothing else.
 """
 
@@ -47,7 +49,11 @@ def page(results: Results, measured: str, image: str) -> str:
         f"Measured {measured}. {image}\n",
         "## Budgets\n",
         table(("what", "at most", "measured", "met"), rows),
-        *(part for group, entries in results.groups.items() for part in (f"## {group.capitalize()}\n", contest(entries))),
+        *(
+            part
+            for group, entries in results.groups.items()
+            for part in (f"## {group[0].upper() + group[1:]}\n", contest(entries))
+        ),
         "## The machine\n",
         table(("what", "value"), machine.facts()),
         "## The peers\n",

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fresh_directories import FreshDirectories
 from benchmarks.pull_image import PullImage
 from benchmarks.race import Contestant, race, scaled, timed
 from benchmarks.replay import Recorder
-from benchmarks.workplace import have, remove
+from benchmarks.workplace import have
 from pyrt._native.extract import Extractor, private_umask
 from tests.support.parts import need
 
@@ -56,39 +57,33 @@ def with_tarfile(archive: Path, directory: Path) -> None:
 
 
 class Unpacker:
-    """Contestants that unpack ``tars`` below ``place``, which is empty before each round."""
+    """Contestants that unpack ``tars``, each time into a directory of ``fresh``."""
 
-    def __init__(self, place: Path, tars: Sequence[Path]) -> None:
-        self._place = place
-        self._targets = [(tar, place / tar.stem) for tar in tars]
+    def __init__(self, fresh: FreshDirectories, tars: Sequence[Path]) -> None:
+        self._fresh = fresh
+        self._tars = tars
 
     def contestants(self) -> list[Contestant]:
         ways = {"pyrt": with_pyrt, "GNU tar": with_gnu_tar, "bsdtar": with_bsdtar, "Python tarfile": with_tarfile}
         return [
-            Contestant(name=name, sample=timed(lambda way=way: self._unpack(way)), prepare=self._clear)  # type: ignore[misc]
+            Contestant(name=name, sample=timed(lambda way=way: self._unpack(way)), prepare=self._fresh.next)  # type: ignore[misc]
             for name, way in ways.items()
             if have(*NEEDED[name])
         ]
 
-    def _clear(self) -> None:
-        remove(self._place)
-        for _, directory in self._targets:
-            directory.mkdir(parents=True)
-        os.sync()
-
     def _unpack(self, way: Callable[[Path, Path], None]) -> None:
-        for archive, directory in self._targets:
+        for archive in self._tars:
+            directory = self._fresh.directory / archive.stem
+            directory.mkdir()
             way(archive, directory)
 
 
 @pytest.fixture(scope="module")
 def times(place: Path, image: PullImage) -> dict[str, list[float]]:
-    archives, directory = place / "tars", place / "x"
+    archives = place / "tars"
     archives.mkdir()
-    found = race(Unpacker(directory, image.write_tars(archives)).contestants(), scaled(5))
-    remove(directory)
-    remove(archives)
-    return found
+    unpacker = Unpacker(FreshDirectories(place / "x"), image.write_tars(archives))
+    return race(unpacker.contestants(), scaled(5))
 
 
 @pytest.mark.benchmark(group="unpacking the layers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pytest
 from benchmarks import large_layer
 from benchmarks.race import scaled
 from benchmarks.replay import Recorder
-from benchmarks.workplace import pyrt_command, remove
+from benchmarks.workplace import pyrt_command
 from tests.support.registries import RunningRegistry, free_port, wait_for
 
 LIMIT = 150  # MB
@@ -37,13 +38,12 @@ def served(root: Path, environ: dict[str, str]) -> Iterator[str]:
 
 def pull(place: Path, image: str, environ: dict[str, str]) -> tuple[float, float]:
     """Seconds, and MB (of 2**20 bytes) at most, of a process that pulls ``image`` into a new store."""
-    store = place / "m"
+    store = Path(tempfile.mkdtemp(prefix="memory-", dir=place))
     argv = [sys.executable, "-m", "benchmarks.puller", str(store), image]
     repository = Path(__file__).parents[1]
     begun = time.perf_counter()
     done = subprocess.run(argv, check=True, env=environ, cwd=repository, stdout=subprocess.PIPE, text=True)
     seconds = time.perf_counter() - begun
-    remove(store)
     return seconds, int(done.stdout) / 1024
 
 
@@ -62,6 +62,5 @@ def test_large_layer(name: str, place: Path, environ: dict[str, str], record: Re
     large_layer.write_layout(layout, NAME, megabytes)
     with served(layout, environ) as host:
         seconds, peak = pull(place, f"{host}/library/large:latest", environ)
-    remove(layout)
     record([seconds], peak_mb=peak, layer_mb=megabytes)
     assert peak <= LIMIT

@@ -23,7 +23,6 @@
 #define LAST_SIGNAL 64
 #define FIRST_FREE_FD (PYRT_STAGE2_FD + 1)
 #define SYS_CLOSE_RANGE 436 /* Linux 5.9, the same number on every architecture */
-#define SYS_EXECVEAT_EMPTY AT_EMPTY_PATH
 
 int pyrt_sealed_memfd(const char *name, const void *bytes, uint64_t size) {
     pyrt_fd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -168,9 +167,16 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
         reap((int)pid);
         return -1;
     }
+    started->master = child.walk.terminal >= 0 ? receive_fd(console) : -1;
+    if (child.walk.terminal >= 0 && started->master < 0) {
+        pyrt_fail(error, PYRT_AT_CONSOLE, EMFILE, -1, "SCM_RIGHTS", 10); /* recvmsg cuts it off, and says no more */
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        pyrt_close(&pidfd);
+        reap((int)pid);
+        return -1;
+    }
     started->pid = (int)pid;
     started->pidfd = pidfd;
-    started->master = child.walk.terminal >= 0 ? receive_fd(console) : -1;
     return 0;
 }
 

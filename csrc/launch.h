@@ -65,7 +65,7 @@ enum pyrt_op_kind {
     PYRT_OP_ROOT,     /* source: a directory that becomes the root as it is; flags: READ_ONLY */
     PYRT_OP_MOUNT,    /* source: file system type; target; data: options; mount_flags; flags: REAL_DIRECTORY; mode */
     PYRT_OP_BIND,     /* source: host path; target; mount_flags: propagation; flags: RECURSIVE READ_ONLY ... */
-    PYRT_OP_VOLUME,   /* an overlay of the target's own content: target; source: upper directory; data: work directory */
+    PYRT_OP_VOLUME,   /* target: a mount of the place on itself, which PYRT_OP_REMOUNT_ROOT does not close */
     PYRT_OP_MASK,     /* target, nothing where it is missing */
     PYRT_OP_READONLY, /* target, nothing where it is missing */
     PYRT_OP_REMOUNT_ROOT, /* the root read-only, after everything has been put into it */

@@ -37,11 +37,13 @@ struct mount_attributes {
 #define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
 #define OPTIONS_SIZE 4096 /* mount(2) takes a page of options */
 
-/* Appends text to a bounded string; returns the new length, or SIZE_MAX once it does not fit. */
+/* Appends text to a bounded string; returns the new length, or SIZE_MAX and E2BIG once it does not fit. */
 static size_t append(char *options, size_t length, const char *text) {
     size_t more = strlen(text);
-    if (length == SIZE_MAX || length + more + 1 > OPTIONS_SIZE)
+    if (length == SIZE_MAX || length + more + 1 > OPTIONS_SIZE) {
+        errno = E2BIG;
         return SIZE_MAX;
+    }
     memcpy(options + length, text, more + 1);
     return length + more;
 }
@@ -59,29 +61,6 @@ static size_t append_directory(char *options, size_t length, const char *key, co
     return append(options, append(options, length, key), pyrt_fd_path(fd).text);
 }
 
-static int overlay(struct pyrt_walk *walk, const struct pyrt_step *op, const char *on, char *options, size_t length,
-                   const char *upper, const char *work) {
-    if (upper) {
-        length = append_directory(options, length, ",upperdir=", upper);
-        if (length == SIZE_MAX)
-            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, upper);
-        length = append_directory(options, length, ",workdir=", work);
-        if (length == SIZE_MAX)
-            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, work);
-        if (op->flags & PYRT_VOLATILE)
-            length = append(options, length, ",volatile");
-    }
-    if (op->flags & PYRT_USERXATTR)
-        length = append(options, length, ",userxattr");
-    if (length == SIZE_MAX) {
-        errno = E2BIG;
-        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "options");
-    }
-    if (mount("overlay", on, "overlay", 0, options) < 0)
-        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "overlay");
-    return 0;
-}
-
 static int open_new_root(struct pyrt_walk *walk) {
     walk->root = open_directory(walk->launch->newroot);
     return walk->root < 0 ? pyrt_walk_fail(walk, PYRT_AT_ROOT, walk->launch->newroot) : 0;
@@ -91,13 +70,26 @@ int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op) {
     char options[OPTIONS_SIZE];
     size_t length = 0;
     for (const char *lower = op->source; *lower; lower += strlen(lower) + 1) {
-        errno = E2BIG; /* stays unless an open fails */
         length = append_directory(options, length, length ? ":" : "lowerdir=", lower);
         if (length == SIZE_MAX)
             return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, lower);
     }
-    if (overlay(walk, op, walk->launch->newroot, options, length, op->target, op->data) < 0)
-        return -1;
+    if (op->target) {
+        length = append_directory(options, length, ",upperdir=", op->target);
+        if (length == SIZE_MAX)
+            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, op->target);
+        length = append_directory(options, length, ",workdir=", op->data);
+        if (length == SIZE_MAX)
+            return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, op->data);
+        if (op->flags & PYRT_VOLATILE)
+            length = append(options, length, ",volatile");
+    }
+    if (op->flags & PYRT_USERXATTR)
+        length = append(options, length, ",userxattr");
+    if (length == SIZE_MAX)
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "options");
+    if (mount("overlay", walk->launch->newroot, "overlay", 0, options) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "overlay");
     return open_new_root(walk);
 }
 
@@ -236,15 +228,7 @@ int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_step *op) {
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
     if (refuse_proc(walk, op, target) < 0)
         return -1;
-    /* An overlay's root directory shows the owner and the mode of the upper one. */
-    struct stat status;
-    if (fstat(target, &status) < 0 || chown(op->source, status.st_uid, status.st_gid) < 0 ||
-        chmod(op->source, status.st_mode & 07777) < 0)
-        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, op->source);
-    char options[OPTIONS_SIZE];
-    struct pyrt_fd_path on = pyrt_fd_path(target);
-    size_t length = append(options, append(options, 0, "lowerdir="), on.text);
-    return overlay(walk, op, on.text, options, length, op->source, op->data);
+    return pyrt_bind_fd(walk, op, target, target, PYRT_AT_BIND);
 }
 
 /* The container's /dev/null, looked at before it hides anything: a forged one would put what it leads to, writable, in

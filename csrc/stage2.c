@@ -313,8 +313,10 @@ static void become_init(int with_tty) {
     long program = call5(__NR_clone, SIGCHLD, 0, 0, 0, 0);
     if (program < 0)
         fail(PYRT_AT_INIT, program, 0);
-    if (program > 0)
+    if (program > 0) {
+        prctl(PR_SET_NAME, (long)"pyrt-init"); /* instead of the number of the fd that it was executed from */
         reap(program, with_tty);
+    }
     /* A group of its own, in front of the terminal: Ctrl-C must reach the program once, not once more through PID 1. */
     call2(__NR_setpgid, 0, 0);
     if (with_tty) {

@@ -40,10 +40,18 @@ static int make_scratch_directory(struct pyrt_walk *walk, const struct pyrt_step
     return 0;
 }
 
+/* The whole text in one write, or -1 and errno. */
+static int write_text(int fd, const char *text) {
+    size_t size = strlen(text);
+    ssize_t written = write(fd, text, size);
+    if (written >= 0 && (size_t)written < size)
+        errno = ENOSPC;
+    return written == (ssize_t)size ? 0 : -1;
+}
+
 static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd file = open(op->target, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, op->mode);
-    size_t size = strlen(op->data);
-    if (file < 0 || write(file, op->data, size) != (ssize_t)size)
+    if (file < 0 || write_text(file, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
 }
@@ -82,9 +90,10 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, "/proc");
     }
     pyrt_fd sysctl = pyrt_resolve(proc, op->target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    size_t size = strlen(op->data);
-    if (sysctl < 0 || fstatfs(sysctl, &fs) < 0 || fs.f_type != PROC_MAGIC ||
-        write(sysctl, op->data, size) != (ssize_t)size)
+    if (sysctl < 0 || fstatfs(sysctl, &fs) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
+    errno = ENXIO;
+    if (fs.f_type != PROC_MAGIC || write_text(sysctl, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     return 0;
 }

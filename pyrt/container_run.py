@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from pyrt.errors import CommandFailed, ContainerTimeout, ImageNotFound, UsageError
+from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
 from pyrt.host import Host
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
@@ -24,7 +24,7 @@ from pyrt.request import CompletedRun, Device, Mount, RunRequest, Ulimit
 from pyrt.runtime import bundle, compile, copy_up, etcfiles, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
-from pyrt.store.records import EXITED, RUNNING, Held, Record, automatic_name, check_name
+from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
 from pyrt.store.store import Store
 from pyrt.values import dataclass, replace
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import IO, Any
 
+    from pyrt._native.launch import Started
     from pyrt.store.progress import Progress
 
 TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
@@ -191,6 +192,7 @@ def run_foreground(
 def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
     host = Host.probe()
+    bundle.check(request)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
         spec, plan = planned(request, root, host, container_id, store, fill_volumes=False)
@@ -203,6 +205,7 @@ def prepared(
     """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
     host = Host.probe()
     host.require_full()
+    bundle.check(request)
     if request.name is not None:
         check_name(request.name)
     store.containers.sweep_some()
@@ -211,7 +214,7 @@ def prepared(
         spec, plan = planned(request, root, host, container_id, store)
         in_memory = plan.newroot.startswith(store.layout.scratch)
         held = store.containers.create(_record(request, container_id, root.image, spec, in_memory))
-    undo.callback(held.release)
+        undo.callback(_let_go, held)
     _write_cidfile(request, held)
     return Prepared(held=held, spec=spec, plan=plan)
 
@@ -232,7 +235,7 @@ def planned(
         volumes=_volumes(request, root, store, fill=fill_volumes),
         held=host.capabilities,
     )
-    spec = bundle.make(request, root.image and root.image.config, account, place)
+    spec = bundle.make(request, root.image.config if root.image else None, account, place)
     placement = compile.Placement(
         directory=directory,
         memory=memory,
@@ -253,19 +256,14 @@ def started(
 ) -> tuple[Process, int]:
     """The running container, and the master of its terminal, -1 without one. ``born`` is called first of all. Its end is
     the undoing: killed if it still runs, then removed if it was to be."""
-    from pyrt._native.launch import launch
+    from pyrt._native.launch import Started, launch
 
-    held = container.held
-    try:
-        begun = launch(container.plan, stdio)
-    except BaseException:
-        held.remove()  # as if it had never been tried
-        raise
-    process = Process(pid=begun.pid, pidfd=begun.pidfd)
-    undo.callback(_end, held, process)
+    held, begun, process = container.held, Started(), Process()
+    # Before the start: an interrupt that was held back during it comes with the first instruction after it.
+    undo.callback(_end, held, begun, process)
+    launch(container.plan, stdio, begun)
+    process.pidfd = begun.pidfd
     born(process)
-    if begun.master >= 0:
-        undo.callback(os.close, begun.master)
     held.write(state=RUNNING, pid=begun.pid, started=_now())
     return process, begun.master
 
@@ -276,15 +274,29 @@ def finished(container: Prepared, process: Process) -> None:
         container.held.write(state=EXITED, pid=0, finished=_now(), exit_code=process.wait())
 
 
-def _end(held: Held, process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        code = process.wait()
-        if not held.record.remove:
-            held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
-    process.close()
-    if held.record.remove:
+def _end(held: Held, begun: Started, process: Process) -> None:
+    if begun.master >= 0:
+        os.close(begun.master)
+    if begun.pidfd < 0:
+        return
+    process.pidfd = begun.pidfd
+    try:
+        if process.returncode is None:
+            process.kill()
+            code = process.wait()
+            if not held.record.remove:
+                held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
+    finally:
+        process.close()
+        if held.record.remove:
+            held.remove()
+
+
+def _let_go(held: Held) -> None:
+    """Of a container that was never started nothing stays, as if it had never been tried."""
+    if held.record.now.state == CREATED:
         held.remove()
+    held.release()
 
 
 @contextmanager
@@ -298,8 +310,7 @@ def _rooted(request: RunRequest, store: Store, progress: Callable[[], Progress |
         with store.using():
             image = _here(request, store)
             if image is not None:
-                layers = tuple(store.layers.path(diff_id) for diff_id in reversed(image.config.diff_ids))
-                yield Root(image=image, layers=layers)
+                yield Root(image=image, layers=store.layers.stack(image.config.diff_ids))
                 return
         pulled = _pull(request, store, progress)
         request = replace(request, image=pulled, pull="never", platform=None)
@@ -312,7 +323,7 @@ def _here(request: RunRequest, store: Store) -> Image | None:
         return None
     try:
         image = store.images.load(store.images.find(request.image))
-    except ImageNotFound:
+    except ImageError:  # not here, another tool's, or damaged: a pull says which, or mends it
         return None
     return image if store.images.present(image) else None
 
@@ -366,7 +377,6 @@ def _write_cidfile(request: RunRequest, held: Held) -> None:
     try:
         fd = os.open(request.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        held.remove()
         raise UsageError(f"--cidfile {request.cidfile}: {error.strerror}") from error
     with os.fdopen(fd, "w") as file:
         file.write(held.record.id)
@@ -390,8 +400,20 @@ def _volumes(request: RunRequest, root: Root, store: Store, *, fill: bool) -> tu
             if not mount.create_source:
                 raise UsageError(f"bind mount {mount.source}: no such file or directory")
             if fill:
-                os.makedirs(mount.source, exist_ok=True)
+                _make_source(mount.source)
     return tuple(found)
+
+
+def _make_source(path: str) -> None:
+    """A host directory for ``-v``; the program may be another user, so whatever our umask says all can look into it."""
+    try:
+        os.makedirs(path)
+        os.chmod(path, 0o755)
+    except FileExistsError as error:
+        if not os.path.isdir(path):
+            raise UsageError(f"bind mount {path}: a link to nowhere stands there") from error
+    except OSError as error:
+        raise UsageError(f"bind mount {path}: cannot be made: {error.strerror}") from error
 
 
 def _etc_files(request: RunRequest, name: str) -> tuple[tuple[str, str], ...]:

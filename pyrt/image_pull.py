@@ -13,7 +13,8 @@ import os
 import re
 from contextlib import suppress
 
-from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, InvalidReference, PlatformNotFound, StoreError, UsageError
+from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotFound, StoreError, UsageError
+from pyrt.local_image import layers_of, local, meanings, needs
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image, ImageConfig
@@ -28,11 +29,10 @@ from pyrt.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pyrt.registry.source import Source
     from pyrt.resolution import Resolved
-    from pyrt.store.images import ImageRecord
     from pyrt.store.ingest import Layer
     from pyrt.store.leases import Lease
     from pyrt.store.progress import Progress
@@ -44,13 +44,13 @@ TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
 def pull(
     image: str | Reference,
     *,
-    store: Store,
+    store: Store | None = None,
     platform: str | Platform | None = None,
     policy: str = "missing",
     progress: Progress | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Image:
-    """The image ``image``, complete in the store.
+    """The image ``image``, complete in the store: the user's own, where none is given.
 
     ``image`` is a reference, the (abbreviated) id of an image that is here, or a transport as ``oci:DIR[:REF]``.
     ``policy`` is docker's ``--pull``: "missing" asks the registry only where the image is not here, "always" asks it
@@ -61,6 +61,7 @@ def pull(
     """
     if policy not in POLICIES:
         raise UsageError(f"pull policy {policy!r}: it is one of {', '.join(POLICIES)}")
+    store = store or Store.shared(environ)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     text = str(image)
     if policy != "always" and not text.startswith(TRANSPORTS):

@@ -10,7 +10,6 @@ from typing import Any
 from pyrt._native._core import ffi, lib
 from pyrt.errors import CommandNotExecutable, CommandNotFound, PrivilegeError, PyrtError, StartError
 from pyrt.plan import Op, Plan, Program
-from pyrt.values import dataclass
 
 PROGRAMS = os.path.join(os.path.dirname(__file__), "bin")
 
@@ -35,14 +34,24 @@ _STEPS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A running container: PID 1's pid in our namespace, its pidfd, and the pty's master or -1. The fds are the caller's
-    to close."""
+    """A running container: PID 1's pid in our namespace (0 before it is started), its pidfd, and the pty's master; -1 where
+    there is none. The fds are the caller's to close. C fills it in, so that an interrupt at any moment loses nothing."""
 
-    pid: int
-    pidfd: int
-    master: int
+    def __init__(self) -> None:
+        self.fields = ffi.new("struct pyrt_started *", {"pid": 0, "pidfd": -1, "master": -1})
+
+    @property
+    def pid(self) -> int:
+        return int(self.fields.pid)
+
+    @property
+    def pidfd(self) -> int:
+        return int(self.fields.pidfd)
+
+    @property
+    def master(self) -> int:
+        return int(self.fields.master)
 
 
 _FLAG_NAMES = (
@@ -89,10 +98,7 @@ def encode(ops: tuple[Op, ...]) -> tuple[bytes, bytes]:
 
 
 def _flags(names: tuple[str, ...]) -> int:
-    bits = 0
-    for name in names:
-        bits |= _FLAGS[name]
-    return bits
+    return sum(_FLAGS[name] for name in names)
 
 
 def _vector(words: tuple[str, ...]) -> tuple[Any, Any]:
@@ -162,8 +168,8 @@ def _stage2() -> int:
         return sealed_memfd("pyrt-stage2", file.read())
 
 
-def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Started:
-    """Starts the plan; returns when the image's program has been executed.
+def launch(plan: Plan, stdio: tuple[int, int, int], started: Started, *, cgroup: int = -1) -> None:
+    """Starts the plan and fills ``started``; returns when the image's program has been executed.
 
     ``stdio`` are the fds that become 0, 1 and 2 (not used where the plan makes a terminal). ``cgroup`` is an fd of a cgroup2
     directory, -1 for the caller's own. The calling thread is the container's parent: when it ends, so does the container.
@@ -176,7 +182,6 @@ def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Star
     namespaces = 0
     for name in plan.namespaces:
         namespaces |= _NAMESPACES[name]
-    started = ffi.new("struct pyrt_started *")
     error = ffi.new("struct pyrt_error *")
     stage2 = _stage2()
     try:
@@ -198,7 +203,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Star
                     "envp": envp,
                 },
             )
-            failed = lib.pyrt_launch(request, started, error)
+            failed = lib.pyrt_launch(request, started.fields, error)
         finally:
             os.close(orders)
     finally:
@@ -206,13 +211,11 @@ def launch(plan: Plan, stdio: tuple[int, int, int], *, cgroup: int = -1) -> Star
     if failed:
         subject = os.fsdecode(ffi.string(error.subject))
         raise start_error(_STEP_NAMES.get(error.step, str(error.step)), error.err, subject, plan.program)
-    return Started(pid=started.pid, pidfd=started.pidfd, master=started.master)
-
 
 def start_error(step: str, number: int, subject: str, program: Program) -> PyrtError:
     """The exception for one error record: exec's failures by docker's exit codes, everything else with the step's words."""
     why = os.strerror(number)
-    if step == "EXEC":
+    if step == "EXEC" or (step == "STAGE2" and number == errno.E2BIG):
         return _exec_error(number, subject, program)
     what = f"cannot {_STEPS.get(step, step.lower())}"
     if subject:
@@ -245,6 +248,8 @@ def _hint(step: str, number: int) -> str:
         return "raising a hard limit takes CAP_SYS_RESOURCE"
     if step in ("MOUNT", "MKDIR", "RESOLVE") and number == errno.ENOTDIR:
         return "something else than a directory stands there in the image"
+    if step in ("PRIVATE", "PIVOT") and number == errno.EINVAL:
+        return "the root directory of this process is no mount point, as in a chroot or an initramfs"
     if step == "OVERLAY" and number == errno.E2BIG:
         return "too many layers"
     if step == "OVERLAY" and number == errno.EINVAL:

@@ -11,7 +11,7 @@ import posixpath
 import re
 import stat
 
-from pyrt.errors import UsageError
+from pyrt.errors import Unsupported, UsageError
 from pyrt.oci.image import ImageConfig
 from pyrt.oci.spec import (
     Spec,
@@ -103,6 +103,42 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
     )
 
 
+def check(request: RunRequest) -> None:
+    """Values that no RunRequest may have, whoever made it. Raises UsageError, Unsupported."""
+    if request.network not in ("host", "none"):
+        raise Unsupported(f"network {request.network!r}: this version has host and none")
+    if request.pull not in ("missing", "always", "never"):
+        raise UsageError(f"pull {request.pull!r}: not missing, always or never")
+    for mount in request.mounts:
+        check_mount(mount)
+    for device in request.devices:
+        if not {"r", "w"} <= set(device.permissions):
+            raise Unsupported(f"--device {device.source}: permissions without r and w take a device cgroup, which comes later")
+    texts = [*request.argv, *(request.entrypoint or ()), request.workdir or "", *(text for pair in request.env for text in pair)]
+    texts += [text for mount in request.mounts for text in (mount.source, mount.target, *mount.options)]
+    for text in texts:
+        try:
+            valid = b"\0" not in os.fsencode(text)
+        except UnicodeEncodeError:
+            valid = False
+        if not valid:
+            raise UsageError(f"{text!r}: a NUL or a lone surrogate, which the kernel cannot be told")
+
+
+def check_mount(mount: Mount) -> None:
+    """A kind that there is, absolute paths, and a propagation that can be given. Raises UsageError, Unsupported."""
+    if mount.kind not in ("bind", "volume", "tmpfs"):
+        raise UsageError(f"mount {mount.target}: {mount.kind!r} is none of bind, volume and tmpfs")
+    if not mount.target.startswith("/"):
+        raise UsageError(f"mount {mount.target!r}: the place in the container must be an absolute path")
+    if mount.kind == "bind" and not mount.source.startswith("/"):
+        raise UsageError(f"bind mount {mount.source!r}: the source must be an absolute path")
+    if "shared" in mount.propagation:
+        raise Unsupported(f"mount {mount.target}: {mount.propagation}, mounts that appear on the host, is not supported")
+    if mount.propagation not in ("private", "rprivate", "slave", "rslave"):
+        raise UsageError(f"mount {mount.target}: {mount.propagation!r} is no propagation")
+
+
 def arguments(request: RunRequest, image: ImageConfig | None) -> tuple[str, ...]:
     """Entrypoint and command. docker's rule: an entrypoint given by the caller also drops the image's command."""
     own_entrypoint = (image.entrypoint if image else None) or ()
@@ -135,8 +171,8 @@ def environment(
     values.update(request.env)
     values.setdefault("HOME", account.home)
     for name, value in values.items():
-        if "\0" in name or "\0" in value or "=" in name:
-            raise UsageError(f"environment variable {name!r}: a NUL or an equals sign where none can be")
+        if not name or "\0" in name or "\0" in value or "=" in name:
+            raise UsageError(f"environment variable {name!r}: no name, or a NUL or an equals sign where none can be")
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
@@ -158,7 +194,7 @@ def normal(path: str) -> str:
 
 
 def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) -> tuple[SpecMount, ...]:
-    """The default mounts, those of our /etc files, then the caller's, a parent always before what is below it. A mount of
+    """The default mounts, then the caller's and those of our /etc files, a parent always before what is below it. A mount of
     the caller takes the place of a default one with the same destination."""
     wanted = [user_mount(mount, dict(place.volumes)) for mount in request.mounts]
     wanted += image_volumes(image, {mount.destination for mount in wanted})
@@ -196,12 +232,14 @@ def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) 
         SpecMount(destination="/sys", type="sysfs", source="sysfs", options=("nosuid", "noexec", "nodev", rw)),
         _CGROUP if not request.privileged else _replace_option(_CGROUP, "ro", "rw"),
     ]
-    kept = [mount for mount in (*defaults, *files) if not _covered(mount.destination, taken)]
+    kept = [mount for mount in defaults if not _covered(mount.destination, taken)]
+    wanted += [file for file in files if not _covered(file.destination, taken)]
     return (*kept, *sorted(wanted, key=lambda mount: mount.destination.count("/")))
 
 
 def _covered(destination: str, taken: set[str]) -> bool:
-    """Whether a mount of the caller's is there, or above: what is below a directory of the caller's is the caller's."""
+    """Whether a mount of the caller's is there, or above: what is below a directory of the caller's is the caller's, but for
+    our files in an /etc of his (docker's way)."""
     return destination in taken or any(destination.startswith(target + "/") for target in taken if target != "/etc")
 
 
@@ -282,23 +320,26 @@ def devices(request: RunRequest) -> tuple[SpecDevice, ...]:
         known = {node.path for node in nodes}
         nodes += [node for node in host_devices() if node.path not in known]
     for device in request.devices:
-        nodes = [node for node in nodes if node.path != normal(device.target)]
-        nodes.append(host_device(device))
+        added = device_nodes(device)
+        places = {node.path for node in added}
+        nodes = [node for node in nodes if node.path not in places] + added
     return tuple(nodes)
 
 
-def host_device(device: Device) -> SpecDevice:
-    """The node of the host as it is there. Raises UsageError where there is none."""
+def device_nodes(device: Device) -> list[SpecDevice]:
+    """The node of the host as it is there; of a directory every one below it. Raises UsageError where there is none."""
     try:
         status = os.stat(device.source)
     except OSError as error:
         raise UsageError(f"--device {device.source}: {error.strerror}") from error
-    if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
-        raise UsageError(f"--device {device.source}: not a device node")
     target = normal(device.target)
     if not target.startswith("/dev/"):
         raise UsageError(f"--device {device.source}: its place in the container must be below /dev, not {target}")
-    return _node(target, status)
+    if stat.S_ISDIR(status.st_mode):
+        return host_devices(device.source, target)
+    if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+        raise UsageError(f"--device {device.source}: not a device node")
+    return [_node(target, status)]
 
 
 def _node(path: str, status: os.stat_result) -> SpecDevice:
@@ -313,8 +354,9 @@ def _node(path: str, status: os.stat_result) -> SpecDevice:
     )
 
 
-def host_devices(root: str = "/dev") -> list[SpecDevice]:
-    """Every device node of the host's /dev but those of other mounts' own business (pts, shm, mqueue, the console)."""
+def host_devices(root: str = "/dev", target: str = "/dev") -> list[SpecDevice]:
+    """Every device node of the host's /dev but those of other mounts' own business (pts, shm, mqueue, the console); or of
+    another directory, with its place in the container."""
     found = []
     for directory, names, files in os.walk(root):
         names[:] = [name for name in names if os.path.join(directory, name) not in (f"{root}/pts", f"{root}/shm",
@@ -328,5 +370,5 @@ def host_devices(root: str = "/dev") -> list[SpecDevice]:
             except OSError:
                 continue
             if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-                found.append(_node("/dev" + path.removeprefix(root), status))
+                found.append(_node(target + path.removeprefix(root), status))
     return found

@@ -120,6 +120,7 @@ def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
     directories = [("root", 0o700), ("etc", 0o700)]
     if isinstance(root, OverlayRoot):
         directories += [("upper", 0o755), ("work", 0o700)]  # upper is the root directory that the container sees
+        directories += [] if root.layers else [("lower", 0o755)]  # overlayfs wants one below
     return [
         *cover,
         *(Op("scratch_directory", target=f"{base}/{name}", mode=mode) for name, mode in directories),
@@ -131,16 +132,16 @@ def _root(root: OverlayRoot | PlainRoot, place: Placement) -> Op:
     if isinstance(root, PlainRoot):
         return Op("root", source=root.path, flags=("recursive",))
     flags = ("volatile",) if root.volatile else ()
-    layers = "\0".join(root.layers) + "\0"
     base = place.directory
+    layers = "\0".join(root.layers or (f"{base}/lower",)) + "\0"
     return Op("overlay", source=layers, target=f"{base}/upper", data=f"{base}/work", flags=flags)
 
 
 def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
     ops: list[Op] = []
-    for number, mount in enumerate(spec.mounts):
+    for mount in spec.mounts:
         if mount.type == "volume":
-            ops += _volume(spec, mount, f"{place.directory}/volume{number}")
+            ops += _volume(spec, mount)
             continue
         ops.append(_bind(mount) if mount.type == "bind" else _filesystem(mount))
         if own_dev and mount.destination == "/dev":
@@ -149,24 +150,19 @@ def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
     return ops
 
 
-def _volume(spec: Spec, mount: SpecMount, directory: str) -> list[Op]:
-    """An anonymous volume. Where the root is writable the place itself is one; where it is not, an overlay on it."""
+def _volume(spec: Spec, mount: SpecMount) -> list[Op]:
+    """An anonymous volume. Where the root is writable the place itself is one; where it is not, it is kept open."""
     read_only = [Op("readonly", target=mount.destination)] if "ro" in mount.options else []
-    if not spec.root_readonly:
-        return [Op("mkdir", target=mount.destination, mode=0o755), *read_only]
-    return [
-        *(Op("scratch_directory", target=path, mode=0o755) for path in (directory, f"{directory}/u", f"{directory}/w")),
-        Op("volume", target=mount.destination, source=f"{directory}/u", data=f"{directory}/w"),
-        *read_only,
-    ]
+    made = Op("volume", target=mount.destination) if spec.root_readonly else Op("mkdir", target=mount.destination, mode=0o755)
+    return [made, *read_only]
 
 
 @lru_cache(maxsize=256)
 def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
-    words = ("real_directory",) if mount.destination in _REAL else ()
-    words += ("optional",) if mount.type in ("cgroup2", "mqueue") else ()
-    return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=words)
+    real = ("real_directory",) if mount.destination in _REAL else ()
+    optional = ("optional",) if mount.type in ("cgroup2", "mqueue") else ()
+    return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=(*real, *optional))
 
 
 def split_options(options: tuple[str, ...]) -> tuple[int, str]:

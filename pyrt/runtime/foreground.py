@@ -26,6 +26,9 @@ _OURS = {
 }  # fmt: skip
 
 
+_OF_A_TERMINAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+
+
 class Forwarder:
     """Passes signals on to a container's PID 1. Before there is one, an interrupt or a termination ends the preparations;
     one that arrives while the container is being born is its first."""
@@ -68,10 +71,13 @@ class Forwarder:
 
 @contextmanager
 def forwarded_signals() -> Iterator[Forwarder]:
-    """Catches every signal that can be meant for the container, for the length of the block."""
+    """Catches every signal that can be meant for the container, for the length of the block; one of a terminal that was
+    ignored stays ignored."""
     forwarder = Forwarder()
     before = {}
-    for number in signal.valid_signals() - _OURS:
+    # nohup, and a shell that starts a job in the background, say by this that the terminal's signals do not mean us.
+    ignored = {number for number in _OF_A_TERMINAL if signal.getsignal(number) is signal.SIG_IGN}
+    for number in signal.valid_signals() - _OURS - ignored:
         with suppress(OSError, ValueError):  # the two that libc keeps for itself
             before[number] = signal.signal(number, forwarder)
     # The child's status is ours to collect, whatever a caller like nohup or a shell trap made of SIGCHLD.

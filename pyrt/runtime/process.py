@@ -7,18 +7,19 @@ import select
 import signal
 import time
 
+from pyrt.errors import ContainerError
 from pyrt.values import dataclass
 
 _CHUNK = 1 << 16
 _WALL = 0x40000000  # __WALL of waitid(2)
+LOST = 255  # instead of an exit code that nobody knows
 
 
 @dataclass(slots=True, kw_only=True)
 class Process:
     """PID 1 of a container. The pidfd names it for as long as this object holds it, whatever happens to the number."""
 
-    pid: int
-    pidfd: int
+    pidfd: int = -1
     returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
@@ -35,9 +36,17 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def wait(self) -> int:
-        """Waits for the end and returns the exit code, 128 + n where signal n ended it."""
+        """Waits for the end and returns the exit code, 128 + n where signal n ended it. Raises ContainerError where somebody
+        else has collected it."""
         if self.returncode is None:
-            result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | _WALL)
+            try:
+                result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | _WALL)
+            except ChildProcessError as error:
+                self.returncode = LOST
+                raise ContainerError(
+                    "the container has ended, and its exit code is lost",
+                    hint="this process ignores SIGCHLD, or another part of it waits for all children",
+                ) from error
             assert result is not None
             killed = result.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
             self.returncode = result.si_status + 128 if killed else result.si_status

@@ -82,6 +82,7 @@ def relay(
     if stdin >= 0:
         poller.register(stdin, select.POLLIN)
     typed = b""  # read from stdin, and not yet taken by the pty
+    line_ended = True
     ended = drained = False
     while not (ended and drained):
         events = poller.poll(0 if ended else patience())
@@ -94,6 +95,10 @@ def relay(
                 ended = True
             elif fd == stdin:
                 typed, more = _read_typed(stdin)
+                if not more:
+                    # In the middle of a line the first one only hands over what there is of it (termios(3), VEOF).
+                    typed = _END_OF_TRANSMISSION * (1 if line_ended else 2)
+                line_ended = typed.endswith((b"\n", b"\r"))
                 # One piece at a time: a program that does not read must not make us hold what is typed ahead.
                 poller.unregister(stdin)
                 stdin = stdin if more else -1
@@ -120,7 +125,7 @@ def _read_typed(stdin: int) -> tuple[bytes, bool]:
         data = os.read(stdin, _CHUNK)
     except OSError:
         data = b""
-    return (data, True) if data else (_END_OF_TRANSMISSION, False)
+    return data, bool(data)
 
 
 def _type(master: int, data: bytes) -> bytes:
@@ -144,7 +149,15 @@ def _show(master: int, stdout: int) -> bool:
             return False
         raise
     with suppress(BrokenPipeError):
-        rest = data
-        while rest:
-            rest = rest[os.write(stdout, rest) :]
+        _write(stdout, data)
     return bool(data)
+
+
+def _write(stdout: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(stdout, data) :]
+        except BlockingIOError:  # whoever shares it with us has made it so (O_NONBLOCK is of the open file, not of the fd)
+            select.select([], [stdout], [])
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), "standard output") from error

@@ -14,7 +14,7 @@ from pyrt.store.staging import entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pyrt.store.layout import StoreLayout
 
@@ -28,6 +28,18 @@ class Layers:
     def path(self, diff_id: Digest) -> str:
         """The tree itself, for overlay's lowerdir."""
         return self._layout.layer(diff_id)
+
+    def stack(self, diff_ids: Iterable[Digest]) -> tuple[str, ...]:
+        """The trees of an image, uppermost first, for overlay's lowerdir; ``diff_ids`` have the lowest first, as the image
+        configuration has them. It ends at a layer whose root is opaque: overlayfs looks at the mark on any directory but
+        the root of a layer. One that an image has twice (each RUN that changes nothing makes the same) is there once, as
+        overlayfs wants it: the upper one hides all of the lower."""
+        paths = []
+        for path in dict.fromkeys(reversed([self.path(diff_id) for diff_id in diff_ids])):
+            paths.append(path)
+            if is_opaque(path):
+                break
+        return tuple(paths)
 
     def has(self, diff_id: Digest) -> bool:
         return os.path.isdir(self._layout.layer(diff_id))
@@ -94,3 +106,14 @@ def move(source: str, target: str) -> None:
         os.chmod(source, mode | 0o700)
         os.rename(source, target)
         os.chmod(target, mode)
+
+
+def is_opaque(path: str) -> bool:
+    """Whether a directory of a layer hides what lower layers have there (overlayfs.rst, "whiteouts and opaque directories")."""
+    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
+        try:
+            if os.getxattr(path, name, follow_symlinks=False) == b"y":
+                return True
+        except OSError:
+            continue
+    return False

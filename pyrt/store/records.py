@@ -1,7 +1,7 @@
 """The containers of a store: a record each, of what it is and how it stands.
 
     containers/<id>.json   the record
-    containers/<id>/       what it wrote, where that is on disk: root/ upper/ work/ etc/ volume<n>/
+    containers/<id>/       what it wrote, where that is on disk: root/ upper/ work/ etc/
     scratch/               an empty directory: in the mount namespace of a container that keeps all this in memory, its
                            tmpfs is mounted here
     names/<name>           a link to the id; whoever makes it has the name
@@ -24,6 +24,7 @@ from contextlib import suppress
 from pyrt.errors import ContainerNotFound, NameInUse, UsageError
 from pyrt.store.layout import StoreLayout, refused
 from pyrt.store.removal import remove_tree
+from pyrt.store.staging import write_all
 from pyrt.values import dataclass, field, replace
 
 TYPE_CHECKING = False
@@ -34,6 +35,7 @@ VERSION = 1
 STATE_SIZE = 512  # bytes
 _ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_AUTOMATIC_NAME = re.compile(r"pyrt-([0-9a-f]{12})")
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 SWEEP_AT_START = 16  # containers that a start looks at
@@ -147,7 +149,7 @@ class Containers:
         held = Held(fd, record, self)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            os.write(fd, record.encode())
+            write_all(fd, record.encode())
             if record.name != automatic_name(record.id):
                 self._take_name(record)
             if not record.in_memory:
@@ -174,15 +176,15 @@ class Containers:
 
     def find(self, text: str) -> Record:
         """A container by name, id or the unambiguous beginning of an id. Raises ContainerNotFound, UsageError."""
-        if text.startswith("pyrt-") and (record := self._load_prefix(text.removeprefix("pyrt-"), text)):
-            return record
         if _NAME.fullmatch(text):
             with suppress(OSError):
                 record = self._load(os.readlink(f"{self._layout.names}/{text}"))
                 if record is not None and record.name == text:
                     return record
-        if text and all(c in "0123456789abcdef" for c in text):
-            record = self._load_prefix(text, text)
+        automatic = _AUTOMATIC_NAME.fullmatch(text)
+        prefix = automatic[1] if automatic else text
+        if prefix and all(c in "0123456789abcdef" for c in prefix):
+            record = self._load_prefix(prefix, text)
             if record is not None:
                 return record
         raise ContainerNotFound(f"container {text}: no such container", hint="pyrt ps -a lists them")
@@ -238,18 +240,19 @@ class Containers:
             os.close(fd)
         return fd is None
 
-    def _ids(self) -> list[str]:
+    def _ids(self) -> tuple[str, ...]:
         names = os.listdir(self._layout.containers)
-        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+        return tuple(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def _locked(self, container_id: str) -> int | None:
-        """An fd of the record that holds its lock, -1 where there is no record, None where somebody else has the lock."""
+        """An fd of the record that keeps owners away, -1 where there is no record, None where an owner has it. Shared, so
+        that two who look at the same time do not take each other for the owner."""
         try:
             fd = os.open(self.file(container_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return -1
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             return None

@@ -34,16 +34,18 @@ class Volumes:
         return f"{self._layout.volumes}/{name}/data"
 
     def use(self, name: str, fill: Callable[[str], None]) -> str:
-        """The volume's directory, made where it is missing; a new one is filled by ``fill(directory)``, once, whoever comes
-        first. What fill raises leaves no volume behind."""
+        """The volume's directory, made where it is missing; an empty one is filled by ``fill(directory)`` (docker fills them
+        whenever they are empty). What fill raises leaves no new volume behind."""
         path = self.path(name)
         home = os.path.dirname(path)
-        if os.path.exists(f"{home}/filled"):
+        if os.path.exists(f"{home}/filled") and not _is_empty(path):
             return path
         with hold(self._layout.lock(f"volume-{name}"), remove=True):
-            if os.path.exists(f"{home}/filled"):
-                return path
             try:
+                if os.path.exists(f"{home}/filled"):
+                    if _is_empty(path):
+                        fill(path)
+                    return path
                 if os.path.isdir(home):  # somebody was killed while filling it
                     remove_tree(home)
                 os.mkdir(home, 0o700)
@@ -58,3 +60,8 @@ class Volumes:
             except OSError as error:
                 raise refused(path, error) from error
         return path
+
+
+def _is_empty(directory: str) -> bool:
+    with os.scandir(directory) as entries:
+        return next(entries, None) is None

@@ -21,13 +21,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("container_run",),
     ("image_pull",),
     ("container",),
-    ("resolution",),
+    ("local_image", "resolution"),
     ("registry", "store", "runtime"),
     ("_native", "host"),
     ("plan",),
     ("oci", "request"),
     ("errors",),
-    ("_version",),
+    ("values",),
+    ("values", "_version"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

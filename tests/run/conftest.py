@@ -66,6 +66,14 @@ def odd_images() -> dict[str, images.BuiltImage]:
         ),
         "proclink": images.busybox(entries=[entry(name="proc", kind="sym", link="/tmp")]),
         "devlink": images.busybox(entries=[entry(name="dev", kind="sym", link="/tmp")]),
+        "opaque": images.busybox(
+            config={"Cmd": ["/bin/ls", "/"]},
+            entries=[
+                entry(name=".wh..wh..opq"),
+                entry(name="bin", kind="dir", mode=0o755),
+                entry(name="bin/ls", content=Path("/bin/busybox").read_bytes(), mode=0o755),
+            ],
+        ),
         "empty": images.busybox(config={"Cmd": None}),
         "nouser": images.busybox(config={"User": "nobody-has-this-name"}),
         "script": images.busybox(

@@ -105,6 +105,11 @@ def test_configuration_of_the_image_is_used(store):
     assert result.stdout.decode() == "1000\n1000\n1000 2000\n/made/here\napp:app\nfrom the imagewritable\n"
 
 
+def test_a_layer_whose_root_is_opaque_hides_all_below(store):
+    # dev, etc, proc and sys are mount points of ours.
+    assert set(run("opaque", store=store).stdout.split()) == {b"bin", b"dev", b"etc", b"proc", b"sys"}
+
+
 def test_no_command_at_all(store):
     with pytest.raises(UsageError, match="no command"):
         run("empty", store=store)

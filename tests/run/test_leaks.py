@@ -85,7 +85,7 @@ def test_native_functions_leave_no_fd():
         for ops in ([Op("private", mount_flags=0)], [Op("root", source="/not/there")], [Op("pivot")]):
             plan = Plan(ops=tuple(ops), namespaces=("mount", "pid"), newroot="/not/there", program=_program("/x"))
             with pytest.raises(PyrtError):
-                launch.launch(plan, (0, 1, 2))
+                launch.launch(plan, (0, 1, 2), launch.Started())
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 

@@ -70,12 +70,16 @@ def test_mounts_in_their_order_and_the_callers_win():
     ]  # fmt: skip
 
 
+def made_on_dev() -> tuple[Mount, ...]:
+    return (Mount(kind="bind", source="/dev", target="/dev"),)
+
+
 def test_a_dev_of_the_callers_own_gets_no_nodes():
-    made = spec(mounts=(Mount(kind="bind", source="/dev", target="/dev"),))
+    made = spec(mounts=made_on_dev())
     plan = compile.plan(made, compile.PlainRoot(path="/r"), PLACEMENT)
     assert [op.kind for op in plan.ops if op.kind in ("node", "symlink")] == []
     with pytest.raises(Unsupported, match="-t"):
-        compile.plan(spec(mounts=(Mount(kind="bind", source="/dev", target="/dev"),), tty=True), compile.PlainRoot(path="/r"), PLACEMENT)
+        compile.plan(spec(mounts=made_on_dev(), tty=True), compile.PlainRoot(path="/r"), PLACEMENT)
 
 
 @pytest.mark.parametrize("target", ["/", "/proc", "/proc/1", "/x/../proc", "//proc//sys", "/proc/cpuinfo/../sys"])
@@ -106,7 +110,7 @@ def test_order_of_operations():
     plan = compile.plan(made, compile.OverlayRoot(layers=("/l1", "/l0"), volatile=True), PLACEMENT)
     kinds = [op.kind for op in plan.ops]
     assert kinds[0] == "private" and kinds[-2:] == ["remount_root", "pivot"]
-    order = ["scratch_file", "overlay", "mount", "node", "bind", "sysctl", "mask", "readonly", "console", "mkdir", "remount_root"]
+    order = "scratch_file overlay mount node bind sysctl mask readonly console mkdir remount_root".split()
     positions = [kinds.index(kind) for kind in order]
     assert positions == sorted(positions)
     assert kinds.index("sysctl") < kinds.index("readonly"), "/proc/sys is closed after it has been written"
@@ -161,7 +165,10 @@ def test_capability_names_are_the_kernels():
     }
 
 
-@pytest.mark.parametrize(("text", "number"), [("TERM", 15), ("SIGKILL", 9), ("2", 2), ("sigint", 2), ("RTMIN+3", 37), ("SIGRTMAX-1", 63), ("64", 64)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("TERM", 15), ("SIGKILL", 9), ("2", 2), ("sigint", 2), ("RTMIN+3", 37), ("SIGRTMAX-1", 63), ("64", 64)],
+)
 def test_signals(text, number):
     assert signals.parse(text) == number
 
