@@ -199,7 +199,8 @@ int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd target = open_mount_point(walk, op);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target);
-    if (refuse_proc(walk, op, target) < 0)
+    /* Our own three may cover what a plain root directory has mounted there, its /proc for one. */
+    if (!(op->flags & PYRT_REAL_DIRECTORY) && refuse_proc(walk, op, target) < 0)
         return -1;
     if (mount(op->source, pyrt_fd_path(target).text, op->source, (unsigned long)op->mount_flags, op->data) == 0)
         return 0;

@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from pyrt._native.launch import launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
 from pyrt.host import Host
 from pyrt.oci.image import Image
@@ -519,4 +520,3 @@ def _now() -> str:
     nanoseconds = time.time_ns()
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 10**9))
     return f"{whole}.{nanoseconds % 10**9:09d}Z"
-

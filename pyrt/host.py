@@ -26,8 +26,10 @@ class Host:
 
     @classmethod
     def probe(cls, proc: str = "/proc") -> Host:
-        """Reads them: proc_pid_status(5)."""
+        """Reads them: proc_pid_status(5). Raises PrivilegeError where there is no procfs: no container starts without it."""
         status = _read(f"{proc}/self/status")
+        if not status:
+            raise PrivilegeError(f"{proc}: no procfs is mounted there", hint="mount -t proc proc /proc")
         effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
         return cls(
             uid=os.geteuid(),

@@ -115,7 +115,7 @@ def _vector(words: tuple[str, ...]) -> tuple[Any, Any]:
 def payload(program: Program, bpf: bytes = b"") -> bytes:
     """The bytes of csrc/payload.h for a program: the header, then the tables at the offsets that it names."""
     header = ffi.new("struct pyrt_payload *")
-    size = ffi.sizeof("struct pyrt_payload")
+    size: int = ffi.sizeof("struct pyrt_payload")
     tables: list[bytes] = []
 
     def place(table: bytes) -> int:
@@ -211,6 +211,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started, *, cgroup:
     if failed:
         subject = os.fsdecode(ffi.string(error.subject))
         raise start_error(_STEP_NAMES.get(error.step, str(error.step)), error.err, subject, plan.program)
+
 
 def start_error(step: str, number: int, subject: str, program: Program) -> PyrtError:
     """The exception for one error record: exec's failures by docker's exit codes, everything else with the step's words."""

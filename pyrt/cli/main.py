@@ -122,8 +122,8 @@ def main(argv: Sequence[str]) -> int:
         return _report(said, debug)
 
 
-def entry() -> None:
-    """The console script."""
+def process() -> int:
+    """One whole process: standard streams, signals, the command line in sys.argv. The exit code."""
     _open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -132,7 +132,9 @@ def entry() -> None:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
-    sys.exit(code)
+    except SystemExit as ended:  # _terminated
+        code = ended.code if isinstance(ended.code, int) else 1
+    return code
 
 
 def _open_standard_streams() -> None:

@@ -114,7 +114,8 @@ def check(request: RunRequest) -> None:
     for device in request.devices:
         if not {"r", "w"} <= set(device.permissions):
             raise Unsupported(f"--device {device.source}: permissions without r and w take a device cgroup, which comes later")
-    texts = [*request.argv, *(request.entrypoint or ()), request.workdir or "", *(text for pair in request.env for text in pair)]
+    texts = [*request.argv, *(request.entrypoint or ()), request.workdir or ""]
+    texts += [text for pair in request.env for text in pair]
     texts += [text for mount in request.mounts for text in (mount.source, mount.target, *mount.options)]
     for text in texts:
         try:

@@ -55,7 +55,8 @@ def raw(fd: int) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it has been hung up
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 @contextmanager
@@ -148,8 +149,7 @@ def _show(master: int, stdout: int) -> bool:
         if error.errno == errno.EIO:
             return False
         raise
-    with suppress(BrokenPipeError):
-        _write(stdout, data)
+    _write(stdout, data)
     return bool(data)
 
 
@@ -160,4 +160,6 @@ def _write(stdout: int, data: bytes) -> None:
         except BlockingIOError:  # whoever shares it with us has made it so (O_NONBLOCK is of the open file, not of the fd)
             select.select([], [stdout], [])
         except OSError as error:
+            if error.errno in (errno.EPIPE, errno.EIO):  # the reader has gone away, or the terminal
+                return
             raise OSError(error.errno, os.strerror(error.errno or 0), "standard output") from error

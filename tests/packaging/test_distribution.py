@@ -87,5 +87,5 @@ def test_entry_points(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
         parser.read_string(wheel.read(f"pyrt_runtime-{VERSION}.dist-info/entry_points.txt").decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == {
-        "console_scripts": {"pyrt": "pyrt.cli.main:entry"}
+        "console_scripts": {"pyrt": "pyrt.__main__:entry"}
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support import busybox
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "pyrt").rglob("*.py"))
@@ -107,20 +110,27 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path.relative_to(ROOT)} has no docstring"
 
 
+def loaded_by(statements: str, **variables: str) -> set[str]:
+    """The modules that a new interpreter has after these statements and had not before."""
+    script = f"import sys\nbefore = set(sys.modules)\n{statements}\nprint(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+NEVER = {"httpx", "click", "rich", "isal", "asyncio", "ssl", "http.client", "urllib.request"}
+
+
 def test_import_pyrt_is_light() -> None:
-    listing = "import sys; before = set(sys.modules); import pyrt; print(*set(sys.modules) - before)"
-    listed = subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True).stdout
-    heavy = {
-        "httpx",
-        "click",
-        "rich",
-        "isal",
-        "asyncio",
-        "ssl",
-        "http.client",
-        "urllib.request",
-        "subprocess",
-        "typing",
-    }
-    assert "pyrt" in listed.split()
-    assert not heavy & set(listed.split())
+    loaded = loaded_by("import pyrt")
+    assert "pyrt" in loaded
+    assert not loaded & (NEVER | {"subprocess", "typing", "dataclasses", "cffi", "_cffi_backend"})
+
+
+def test_a_run_of_a_cached_image_is_light(tmp_path: Path) -> None:
+    busybox.write_layout(str(tmp_path / "layout"))
+    store = str(tmp_path / "store")
+    loaded_by(f"import pyrt\npyrt.pull({f'oci:{tmp_path}/layout:{busybox.REFERENCE}'!r})", PYRT_ROOT=store)
+    loaded = loaded_by("import pyrt\nassert pyrt.run('busybox', ['true']).returncode == 0", PYRT_ROOT=store)
+    assert "pyrt.runtime.process" in loaded
+    assert not loaded & (NEVER | {"cffi", "pyrt.registry"})

@@ -74,6 +74,12 @@ def odd_images() -> dict[str, images.BuiltImage]:
                 entry(name="bin/ls", content=Path("/bin/busybox").read_bytes(), mode=0o755),
             ],
         ),
+        "twice": _twice(),
+        "nothing": images.image([], config={"Env": [images.PATH]}),
+        "volumes": images.busybox(
+            config={"Volumes": {"/data": {}, "/data/below": {}, "/var/run/x": {}, "/new/v": {}}},
+            entries=[entry(name="var/run", kind="sym", link="/run"), entry(name="run", kind="dir", mode=0o755)],
+        ),
         "empty": images.busybox(config={"Cmd": None}),
         "nouser": images.busybox(config={"User": "nobody-has-this-name"}),
         "script": images.busybox(
@@ -84,6 +90,16 @@ def odd_images() -> dict[str, images.BuiltImage]:
             ]
         ),
     }
+
+
+def _twice() -> images.BuiltImage:
+    """An image with the same layer at two places, as each RUN that changes nothing makes them."""
+    again, between = (
+        images.layer(images.tar([images.Entry(name=name, content=content)]))
+        for name, content in (("again", b"again "), ("between", b"between"))
+    )
+    bottom = images.layer(images.tar(images.busybox_entries()))
+    return images.image([bottom, again, between, again], config={"Env": [images.PATH]})
 
 
 @pytest.fixture

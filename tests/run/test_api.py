@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -16,13 +17,14 @@ from pyrt.errors import (
     CommandFailed,
     CommandNotExecutable,
     CommandNotFound,
+    ContainerError,
     ContainerTimeout,
     ImageNotFound,
     StartError,
     Unsupported,
     UsageError,
 )
-from pyrt.request import CompletedRun, Mount, Ulimit
+from pyrt.request import CompletedRun, Device, Mount, Ulimit
 from tests.support.enosys import has_call
 
 
@@ -202,8 +204,6 @@ def test_volumes_read_and_write(busybox, tmp_path):
 
 
 def test_read_only_volume_covers_what_is_mounted_below(busybox, tmp_path):
-    import subprocess
-
     below = tmp_path / "below"
     below.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(below)], check=True)
@@ -424,3 +424,90 @@ def test_the_name_of_the_module_is_not_in_the_way():
     import pyrt.image_pull  # noqa: F401
 
     assert callable(pyrt.run) and callable(pyrt.pull)
+
+
+def test_an_image_may_have_a_layer_twice(store):
+    assert run("twice", ["cat", "/again", "/between"], store=store).stdout == b"again between"
+
+
+def test_an_image_may_have_no_layer(store):
+    mounts = [Mount(kind="bind", source="/bin/busybox", target="/sh", read_only=True)]
+    result = run("nothing", ["/sh", "-c", "echo x > /new; read x < /new; echo $x"], mounts=mounts, store=store)
+    assert result.stdout == b"x\n"
+
+
+def test_volumes_below_one_another_stay_writable_on_a_read_only_root(store):
+    script = "for d in /data /data/below /var/run/x /new/v; do echo $d > $d/f && cat $d/f; done; touch /f || echo closed"
+    result = run("volumes", ["sh", "-c", script], read_only=True, store=store)
+    assert result.stdout.split() == [b"/data", b"/data/below", b"/var/run/x", b"/new/v", b"closed"]
+
+
+def test_an_empty_volume_is_filled_when_an_image_has_something_there(store):
+    mounts = [Mount(kind="volume", source="empty", target="/data")]
+    try:
+        run("busybox", ["true"], mounts=mounts, store=store)
+        assert run("configured", ["-c", "cat /data/file"], entrypoint=["sh"], mounts=mounts, store=store).stdout
+    finally:
+        import shutil
+
+        shutil.rmtree(os.path.dirname(store.volumes.path("empty")))
+
+
+def test_an_etc_of_the_callers_has_our_files(busybox, tmp_path):
+    (tmp_path / "own").write_text("own")
+    mounts = [Mount(kind="bind", source=str(tmp_path), target="/etc")]
+    assert busybox("cat /etc/own /etc/hostname", mounts=mounts, hostname="here").stdout == b"ownhere\n"
+
+
+def test_devices_of_a_directory(busybox, tmp_path):
+    (tmp_path / "below").mkdir()
+    os.mknod(tmp_path / "below/null", 0o020666, os.makedev(1, 3))
+    device = Device(source=str(tmp_path), target="/dev/several")
+    script = "cd /dev/several/below; echo x > null; stat -c %t:%T null"
+    assert busybox(script, devices=[device]).stdout == b"1:3\n"
+
+
+def test_arguments_too_large_for_the_kernel(busybox):
+    with pytest.raises(CommandNotExecutable, match="too long"):
+        busybox("true", env={"A": "x" * (3 << 20)})
+
+
+def test_interrupt_with_the_first_instruction_after_the_start(store, monkeypatch):
+    """Signals are held back during a start, so this is where a Ctrl-C during it comes."""
+    from pyrt._native import launch
+
+    real = launch.launch
+
+    def interrupted(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run("busybox", ["sleep", "600"], store=store)
+
+
+def test_a_stream_that_cannot_be_leaves_nothing(store):
+    with pytest.raises(UsageError):
+        run("busybox", ["true"], stdout=-7, store=store)
+    assert os.listdir(store.layout.containers) == []
+
+
+def test_caller_that_collects_all_children(store):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with pytest.raises(ContainerError, match="exit code is lost"):
+            run("busybox", ["sh", "-c", "exit 4"], store=store)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert os.listdir(store.layout.containers) == []
+
+
+def test_plain_root_directory_that_has_a_procfs_mounted(store, tmp_path):
+    root = _root_with_link(tmp_path, "x", "y")
+    os.mkdir(f"{root}/proc")
+    subprocess.run(["mount", "-t", "proc", "proc", f"{root}/proc"], check=True)
+    try:
+        assert run("", ["true"], rootfs=root, store=store).returncode == 0
+    finally:
+        subprocess.run(["umount", f"{root}/proc"], check=True)

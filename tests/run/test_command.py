@@ -236,6 +236,28 @@ def test_caller_that_ignores_its_children(store_root, store):
     assert subprocess.run(command, timeout=60, cwd=REPOSITORY).returncode == 6
 
 
+@pytest.mark.parametrize("name", ["HUP", "INT"])
+def test_a_signal_that_was_ignored_stays_ignored(start, name):
+    """nohup, and what a shell without job control does for a job in the background."""
+    number = signal.Signals[f"SIG{name}"]
+    script = f"trap 'echo got' {name}; trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    process = start("busybox", "sh", "-c", script, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    ready(process)
+    process.send_signal(number)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert (out, process.returncode) == (b"", 3)
+
+
+def test_names_that_are_no_names(pyrt):
+    assert pyrt("run", "--name", "pyrt-ab", "busybox", "true").returncode == 0
+    listed = pyrt("ps", "-aq").stdout.split()
+    assert pyrt("inspect", "pyrt-").returncode == 1, "the beginning of every automatic name is nobody's"
+    assert pyrt("inspect", "--format", "{{.Name}}", "pyrt-ab").stdout.endswith("pyrt-ab\n")
+    assert pyrt("rm", *listed).returncode == 0
+
+
 @pytest.fixture
 def terminal(store, store_root) -> Iterator[object]:
     opened: list[Terminal] = []
@@ -291,6 +313,17 @@ def test_terminal_is_restored_when_the_container_is_killed(terminal, pyrt):
     assert shown.is_as_before()
 
 
+def test_terminal_that_is_hung_up_does_not_spoil_the_record(terminal, pyrt, store):
+    shown = Terminal(argv(Path(store.layout.root), "run", "--name", "hung", "-it", "busybox", "sh", "-c",
+                          "trap 'echo gone; exit 4' HUP; echo up; while :; do sleep 0.05; done"))  # fmt: skip
+    shown.read_until("up")
+    os.close(shown.master)
+    shown.process.wait(timeout=20)
+    os.close(shown._slave)
+    assert pyrt("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "hung").stdout == "exited 4\n"
+    assert pyrt("rm", "hung").returncode == 0
+
+
 def test_no_controlling_terminal_without_t(terminal):
     """A container that is given the caller's terminal as stdin may not push keystrokes into it (TIOCSTI)."""
     shown = terminal("-i", "busybox", "sh", "-c", "(: </dev/tty) 2>/dev/null && echo has-one || echo has-none")
@@ -308,3 +341,28 @@ def test_end_of_input_with_t_is_passed_on(start):
     out, err = process.communicate(b"typed\n", timeout=30)
     assert process.returncode == 0 and b"typed" in out
     assert b"not a terminal" in err
+
+
+def test_end_of_input_in_the_middle_of_a_line(start):
+    process = start("-it", "busybox", "cat")
+    out, _ = process.communicate(b"half a line", timeout=30)
+    assert (process.returncode, out.count(b"half a line")) == (0, 2), "once by the echo, once by cat"
+
+
+def test_output_that_takes_no_more_for_now(start):
+    """A pipe that somebody has made non-blocking, as Node does with its own."""
+    process = start("-t", "busybox", "sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x; exit 7", preexec_fn=_do_not_block)
+    time.sleep(1)
+    out, err = process.communicate(timeout=30)
+    assert (len(out), process.returncode) == (300000, 7), err
+
+
+def _do_not_block() -> None:
+    os.set_blocking(1, False)
+
+
+def test_full_output_has_a_reason(store_root, store):
+    with open("/dev/full", "wb") as full:
+        command = argv(store_root, "run", "--rm", "-t", "busybox", "echo", "x")
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, cwd=REPOSITORY)
+    assert (result.returncode, result.stderr) == (125, "pyrt: standard output: No space left on device\n")
