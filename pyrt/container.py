@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 from pyrt.errors import ContainerNotFound, ContainerRunning, StoreError
+from pyrt.store import orphans
 from pyrt.store.records import RUNNING, Record
 from pyrt.store.store import Store
 
@@ -40,33 +39,7 @@ def kill(store: Store, record: Record) -> None:
         if current is None:
             return
         if current.now.state == RUNNING:
-            _kill_first(current.now.pid)
+            orphans.end(current.now.pid, current.now.birth)
         if time.monotonic() > deadline:
             raise StoreError(f"container {record.name}: killed, but the process that runs it does not let go")
         time.sleep(0.005)
-
-
-def _kill_first(pid: int) -> None:
-    """SIGKILL for PID 1 of a pid namespace; a number that has become somebody else's is left alone."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except (ProcessLookupError, OSError):
-        return
-    try:
-        if _is_first(pid):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(pidfd)
-
-
-def _is_first(pid: int) -> bool:
-    """Whether this process is the first of a pid namespace below ours (proc_pid_status(5), NSpid)."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            line = next((line for line in file if line.startswith("NSpid:")), "")
-    except OSError:
-        return False
-    numbers = line.split()[1:]
-    return len(numbers) > 1 and numbers[-1] == "1"

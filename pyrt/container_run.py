@@ -15,9 +15,9 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from pyrt._native.launch import launch
+from pyrt._native.launch import Started, launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
-from pyrt.host import Host
+from pyrt.host import Host, start_time
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import IO, Any
 
-    from pyrt._native.launch import Started
     from pyrt.store.progress import Progress
 
 TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
@@ -257,15 +256,13 @@ def started(
 ) -> tuple[Process, int]:
     """The running container, and the master of its terminal, -1 without one. ``born`` is called first of all. Its end is
     the undoing: killed if it still runs, then removed if it was to be."""
-    from pyrt._native.launch import Started, launch
-
     held, begun, process = container.held, Started(), Process()
     # Before the start: an interrupt that was held back during it comes with the first instruction after it.
     undo.callback(_end, held, begun, process)
     launch(container.plan, stdio, begun)
     process.pidfd = begun.pidfd
     born(process)
-    held.write(state=RUNNING, pid=begun.pid, started=_now())
+    held.write(state=RUNNING, pid=begun.pid, birth=start_time(begun.pid), started=_now())
     return process, begun.master
 
 

@@ -59,6 +59,13 @@ class Host:
             )
 
 
+def start_time(pid: int, proc: str = "/proc") -> int:
+    """When a process was started, in clock ticks since the boot (proc_pid_stat(5), field 22), 0 where there is none: with its
+    pid a name that is not used twice."""
+    fields = _read(f"{proc}/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else 0
+
+
 @lru_cache(maxsize=4)
 def _last_capability(proc: str) -> int:
     return int(_read(f"{proc}/sys/kernel/cap_last_cap") or "40")

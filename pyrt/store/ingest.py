@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from contextlib import closing, contextmanager
 
-from pyrt.errors import DigestMismatch, NoSpace
+from pyrt.errors import DigestMismatch, NoSpace, SizeMismatch
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
 from pyrt.store.garbage import named
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyrt.store.store import Store
     from pyrt.store.unpack import Unpacker
 
-    Reject = Callable[[Descriptor, DigestMismatch], None]
+    Reject = Callable[[Descriptor, DigestMismatch | SizeMismatch], None]
     Fetch = Callable[[Descriptor, int], Iterator[bytes]]
 
 PATIENCE = 1.0  # seconds for threads to end after Ctrl-C; one that waits for the network ends later
@@ -58,7 +58,7 @@ def ingest(
     """Bring all layers in, in any order; the same ones in the same order, complete with size and diff id.
 
     ``fetch(descriptor, offset)`` gives the bytes of a blob. ``reject(descriptor, error)`` is told of a blob with a
-    wrong digest: it raises the error, or returns where another fetch may do better. When this returns or raises, its
+    wrong digest or size: it raises the error, or returns where another fetch may do better. When this returns or raises, its
     threads have ended and nothing unfinished is left. Raises the first error of any layer: ImageError, RegistryError,
     StoreError.
     """
@@ -134,6 +134,10 @@ class Work:
                 continue
             except DigestMismatch as error:
                 if self._reject is None or error.expected != str(layer.blob.digest):
+                    raise
+                self._reject(layer.blob, error)
+            except SizeMismatch as error:
+                if self._reject is None:
                     raise
                 self._reject(layer.blob, error)
 

@@ -9,7 +9,7 @@
 A record is two parts: a block of 512 bytes with the state, which is overwritten in place (one sector, so that it is never
 torn), and after it what never changes. The process that runs a container holds a flock(2) on the record. One that says
 "running" without a holder tells of an owner that died: the container is over, and one that was to go with its owner is
-removed by the next command.
+removed by the next command. Where its PID 1 has outlived him, it is ended then (orphans.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from contextlib import suppress
 
 from pyrt.errors import ContainerNotFound, NameInUse, UsageError
+from pyrt.store import orphans
 from pyrt.store.layout import StoreLayout, refused
 from pyrt.store.removal import remove_tree
 from pyrt.store.staging import write_all
@@ -46,10 +47,11 @@ OWNER_DIED = 137  # the exit code of a container whose owner was killed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """How a container stands: created, running or exited. Times are RFC 3339 texts in UTC, "" for not yet; ``pid`` is
-    PID 1's in the owner's namespace, 0 when there is none."""
+    PID 1's in the owner's namespace, 0 when there is none, and ``birth`` its start (pyrt.host.start_time)."""
 
     state: str = CREATED
     pid: int = 0
+    birth: int = 0
     started: str = ""
     finished: str = ""
     exit_code: int = 0
@@ -197,6 +199,7 @@ class Containers:
         """Removes a container that nobody runs. Raises ContainerNotFound where somebody was faster."""
         if not os.path.exists(self.file(record.id)):
             raise ContainerNotFound(f"container {record.id[:12]}: no such container")
+        self._end_orphan(record.id)
         self.discard(record)
 
     def discard(self, record: Record) -> None:
@@ -264,12 +267,19 @@ class Containers:
         if fd is None or fd < 0:
             return
         try:
-            record = self._read(container_id)
+            record = self._end_orphan(container_id)
             # Without a lock and unreadable it may be in the making right now, unless it is old.
             if record.remove if record is not None else time.time() - os.fstat(fd).st_mtime > HALF_MADE:
                 self.discard(record or _unknown(container_id))
         finally:
             os.close(fd)
+
+    def _end_orphan(self, container_id: str) -> Record | None:
+        """The record, after what still runs of a container whose owner is dead has been ended."""
+        record = self._read(container_id)
+        if record is not None and record.now.state == RUNNING:
+            orphans.end(record.now.pid, record.now.birth)
+        return record
 
     def _load_prefix(self, prefix: str, text: str) -> Record | None:
         found = [container_id for container_id in self._ids() if container_id.startswith(prefix)]

@@ -132,6 +132,16 @@ def test_killed_caller_takes_the_container_along(start, store, pyrt):
     assert os.listdir(store.layout.containers) == [], "the next command sweeps what was left"
 
 
+def test_container_that_outlives_its_caller_ends_with_the_next_command(start, pyrt):
+    """A change of ids clears the parent-death signal (prctl(2)): su, gosu, and servers that start as root."""
+    process = start("busybox", "busybox", "su", "-s", "/bin/sh", "app", "-c", "echo ready; exec sleep 3218")
+    ready(process)
+    process.kill()
+    process.wait()
+    assert pyrt("run", "--rm", "busybox", "true").returncode == 0
+    assert _processes("3218") == []
+
+
 def _processes(argument: str) -> list[str]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
