@@ -162,7 +162,8 @@ def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
     real = ("real_directory",) if mount.destination in _REAL else ()
     optional = ("optional",) if mount.type in ("cgroup2", "mqueue") else ()
-    return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=(*real, *optional))
+    words = (*real, *optional)
+    return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=words)
 
 
 def split_options(options: tuple[str, ...]) -> tuple[int, str]:

@@ -162,7 +162,7 @@ def test_a_user_has_no_capabilities(busybox):
 def test_namespaces_are_its_own(busybox):
     lines = busybox("for n in pid mnt uts ipc cgroup net; do readlink /proc/self/ns/$n; done").stdout.decode().split()
     ours = [os.readlink(f"/proc/self/ns/{name}") for name in ("pid", "mnt", "uts", "ipc", "cgroup", "net")]
-    assert [own == host for own, host in zip(lines, ours)] == [False, False, False, False, False, True]
+    assert [own == host for own, host in zip(lines, ours, strict=True)] == [False, False, False, False, False, True]
 
 
 def test_network_none_has_a_loopback_that_works(busybox):
@@ -381,7 +381,10 @@ def test_cap_add_and_drop(busybox):
 
 
 def test_privileged_opens_what_it_says(busybox):
-    script = "grep CapEff /proc/self/status; touch /proc/sys/kernel/x 2>&1 | grep -c Read-only; ls /dev | wc -l; grep ' /sys ' /proc/mounts"
+    script = (
+        "grep CapEff /proc/self/status; touch /proc/sys/kernel/x 2>&1 | grep -c Read-only; "
+        "ls /dev | wc -l; grep ' /sys ' /proc/mounts"
+    )
     lines = busybox(script, privileged=True).stdout.decode().splitlines()
     held = _held()
     assert int(lines[0].split()[1], 16) == held

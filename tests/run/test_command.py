@@ -204,7 +204,8 @@ def test_working_directory_that_a_read_only_root_lacks(pyrt):
 
 def test_containers_that_stay(pyrt, tmp_path):
     cid = tmp_path / "cid"
-    result = pyrt("run", "--name", "kept", "--cidfile", str(cid), "--label", "l=1", "busybox", "sh", "-c", "echo x > /f; exit 4")
+    options = ("--name", "kept", "--cidfile", str(cid), "--label", "l=1")
+    result = pyrt("run", *options, "busybox", "sh", "-c", "echo x > /f; exit 4")
     assert result.returncode == 4
     assert len(cid.read_text()) == 64
     assert "kept" not in pyrt("ps").stdout

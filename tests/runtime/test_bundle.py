@@ -14,7 +14,9 @@ from pyrt.runtime.users import Account
 
 ROOT = Account(uid=0, gid=0, groups=(0,), home="/root")
 EVERYTHING = (1 << 41) - 1
-PLACE = bundle.Surroundings(hostname="host", root_path="/r", etc_files=(("/etc/hosts", "/c/etc/hosts"),), volumes=(), held=EVERYTHING)  # fmt: skip
+PLACE = bundle.Surroundings(
+    hostname="host", root_path="/r", etc_files=(("/etc/hosts", "/c/etc/hosts"),), volumes=(), held=EVERYTHING
+)
 PLACEMENT = compile.Placement(directory="/c", memory=0, files=(("etc/hosts", "x"),), last_capability=40)
 
 
@@ -110,7 +112,8 @@ def test_order_of_operations():
     plan = compile.plan(made, compile.OverlayRoot(layers=("/l1", "/l0"), volatile=True), PLACEMENT)
     kinds = [op.kind for op in plan.ops]
     assert kinds[0] == "private" and kinds[-2:] == ["remount_root", "pivot"]
-    order = "scratch_file overlay mount node bind sysctl mask readonly console mkdir remount_root".split()
+    order = ["scratch_file", "overlay", "mount", "node", "bind", "sysctl", "mask", "readonly", "console", "mkdir"]
+    order.append("remount_root")
     positions = [kinds.index(kind) for kind in order]
     assert positions == sorted(positions)
     assert kinds.index("sysctl") < kinds.index("readonly"), "/proc/sys is closed after it has been written"
