@@ -34,7 +34,6 @@ struct mount_attributes {
     uint64_t set, clear, propagation, userns;
 };
 
-#define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
 #define OPTIONS_SIZE 4096 /* mount(2) takes a page of options */
 
 /* Appends text to a bounded string; returns the new length, or SIZE_MAX and E2BIG once it does not fit. */
@@ -189,7 +188,7 @@ static int refuse_proc(struct pyrt_walk *walk, const struct pyrt_step *op, int t
     struct statfs fs;
     if (fstatfs(target, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
-    if (fs.f_type != PROC_MAGIC || op->flags & PYRT_ON_PROC)
+    if (fs.f_type != PYRT_PROC_MAGIC || op->flags & PYRT_ON_PROC)
         return 0;
     errno = EPERM;
     return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);

@@ -15,8 +15,6 @@
 #include "cleanup.h"
 #include "resolve.h"
 
-#define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
-
 int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject) {
     return pyrt_fail(walk->error, step, errno, walk->index, subject, strlen(subject));
 }
@@ -85,7 +83,7 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
     struct statfs fs;
     if (proc < 0 || fstatfs(proc, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
-    if (fs.f_type != PROC_MAGIC) {
+    if (fs.f_type != PYRT_PROC_MAGIC) {
         errno = ENXIO;
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, "/proc");
     }
@@ -93,7 +91,7 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (sysctl < 0 || fstatfs(sysctl, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     errno = ENXIO;
-    if (fs.f_type != PROC_MAGIC || write_text(sysctl, op->data) < 0)
+    if (fs.f_type != PYRT_PROC_MAGIC || write_text(sysctl, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     return 0;
 }

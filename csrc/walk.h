@@ -4,6 +4,8 @@
 
 #include "launch.h"
 
+#define PYRT_PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
+
 /* The operation at hand, with its texts. */
 struct pyrt_step {
     uint32_t kind, flags, mode, uid, gid;

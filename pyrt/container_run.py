@@ -21,7 +21,7 @@ from pyrt.host import Host, start_time
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
-from pyrt.request import CompletedRun, Device, Mount, RunRequest, Ulimit
+from pyrt.request import TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
 from pyrt.runtime import bundle, compile, copy_up, etcfiles, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from pyrt.store.progress import Progress
 
-TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
 PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
 INHERIT = None
 
@@ -183,7 +182,6 @@ def run_foreground(
         if request.tty and not os.isatty(0) and request.interactive:
             note("the input is not a terminal")
         code, timed_out = foreground.attend(process, master, interactive=request.interactive, timeout=request.timeout)
-        finished(container, process)
         if timed_out:
             note(f"not done after {request.timeout:g} s, and killed")
         return code
@@ -195,7 +193,7 @@ def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     bundle.check(request)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
-        spec, plan = planned(request, root, host, container_id, store, fill_volumes=False)
+        spec, plan = planned(request, root, host, container_id, store, _memory(request, host), fill_volumes=False)
     return {"spec": spec.to_json(), "plan": plan.to_json()}
 
 
@@ -211,21 +209,27 @@ def prepared(
     store.containers.sweep_some()
     container_id = os.urandom(32).hex()
     with _rooted(request, store, progress) as root:
-        spec, plan = planned(request, root, host, container_id, store)
-        in_memory = plan.newroot.startswith(store.layout.scratch)
-        held = store.containers.create(_record(request, container_id, root.image, spec, in_memory))
+        memory = _memory(request, host)
+        spec, plan = planned(request, root, host, container_id, store, memory)
+        held = store.containers.create(_record(request, container_id, root.image, spec, in_memory=memory > 0))
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
     return Prepared(held=held, spec=spec, plan=plan)
 
 
 def planned(
-    request: RunRequest, root: Root, host: Host, container_id: str, store: Store, *, fill_volumes: bool = True
+    request: RunRequest,
+    root: Root,
+    host: Host,
+    container_id: str,
+    store: Store,
+    memory: int,
+    *,
+    fill_volumes: bool = True,
 ) -> tuple[Spec, Plan]:
-    """What the container will be, and what C shall do for it."""
+    """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk."""
     account = users.find(_user(request, root), request.group_add, root.tree)
     name = request.hostname if request.hostname is not None else container_id[:12]
-    memory = _memory(request, host)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
     place = bundle.Surroundings(
@@ -266,24 +270,18 @@ def started(
     return process, begun.master
 
 
-def finished(container: Prepared, process: Process) -> None:
-    """Writes the end into the record of a container that stays."""
-    if not container.held.record.remove:
-        container.held.write(state=EXITED, pid=0, finished=_now(), exit_code=process.wait())
-
-
 def _end(held: Held, begun: Started, process: Process) -> None:
+    """Nothing runs any more, and the record says so or is gone."""
     if begun.master >= 0:
         os.close(begun.master)
     if begun.pidfd < 0:
         return
     process.pidfd = begun.pidfd
     try:
-        if process.returncode is None:
-            process.kill()
-            code = process.wait()
-            if not held.record.remove:
-                held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
+        process.kill()
+        code = process.wait()
+        if not held.record.remove:
+            held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
     finally:
         process.close()
         if held.record.remove:
@@ -346,7 +344,7 @@ def _plain_root(request: RunRequest) -> Root:
 
 
 def _record(
-    request: RunRequest, container_id: str, image: Image | None, spec: Spec, in_memory: bool
+    request: RunRequest, container_id: str, image: Image | None, spec: Spec, *, in_memory: bool
 ) -> Record:
     return Record(
         id=container_id,
@@ -497,12 +495,6 @@ def _words(argv: Sequence[str]) -> tuple[str, ...]:
 
 def _shown(argv: tuple[str, ...]) -> str:
     return argv[0] if len(argv) == 1 else f"{argv[0]} ..."
-
-
-def _json(document: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(document)
 
 
 def _read(path: str) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pyrt.errors import PrivilegeError
 from pyrt.values import dataclass
 
-SYS_ADMIN, SYS_CHROOT = 21, 18  # capabilities(7)
+SYS_ADMIN = 21  # capabilities(7)
 
 DOC_ROOTLESS = "run it as root; starting without root comes with the next release"
 

@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotFound, StoreError, UsageError
-from pyrt.local_image import layers_of, local, meanings, needs
+from pyrt.local_image import layers_of, local, needs
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image, ImageConfig
@@ -23,6 +23,7 @@ from pyrt.oci.media_types import OCI_CONFIG
 from pyrt.oci.platform import Platform, host, matches
 from pyrt.oci.reference import Reference
 from pyrt.oci.schema1 import Schema1
+from pyrt.request import TRANSPORTS
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
 from pyrt.values import replace
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from pyrt.store.progress import Progress
 
 POLICIES = ("missing", "always", "never")
-TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
 
 
 def pull(
@@ -82,10 +82,9 @@ def open_source(text: str, store: Store, environ: Mapping[str, str]) -> tuple[So
     from pyrt.registry import transports
 
     def registry(reference: Reference) -> Source:
-        from pyrt.registry.client import RegistrySource
+        from pyrt.registry.client import open_registry
 
-        first, *others = meanings(text.removeprefix("docker://"), environ)
-        return RegistrySource(first, alternatives=tuple(others), environ=environ)
+        return open_registry(text.removeprefix("docker://"), environ=environ)
 
     return transports.open_source(text, registry, tmp_dir=store.layout.tmp)
 

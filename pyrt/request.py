@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pyrt.values import dataclass
 
+TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")  # how the name of an image in a file begins
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:

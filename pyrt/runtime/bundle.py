@@ -1,7 +1,7 @@
 """From a request and an image to an OCI spec: every default of a container is decided here, and nothing is touched.
 
-The tables are the study's (docker, podman, runc; see docs/security.md): mounts in their order, device nodes, masked and
-read-only paths as the union of docker's and podman's.
+The tables are those of docker, podman and runc: mounts in their order, device nodes, masked and read-only paths as the union
+of docker's and podman's.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pyrt.values import dataclass
 # mount(2)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS = 1, 2, 4, 8, 16
 MS_NOATIME, MS_NODIRATIME, MS_REC, MS_RELATIME, MS_STRICTATIME = 1 << 10, 1 << 11, 1 << 14, 1 << 21, 1 << 24
-MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE = 1 << 18, 1 << 19, 1 << 17
+MS_PRIVATE, MS_SLAVE = 1 << 18, 1 << 19
 
 # option -> (bits set, bits cleared); what is not here is the file system's own and goes into its options
 _FLAGS = {

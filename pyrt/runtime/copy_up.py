@@ -10,7 +10,8 @@ import os
 import stat
 from contextlib import ExitStack, suppress
 
-from pyrt.runtime.tree import ImageTree, enter, is_whiteout
+from pyrt.overlay import is_whiteout
+from pyrt.runtime.tree import ImageTree, enter
 
 _PIECE = 1 << 20
 

@@ -13,6 +13,7 @@ import stat
 from contextlib import ExitStack
 
 from pyrt.errors import ImageError
+from pyrt.overlay import is_opaque, is_whiteout
 from pyrt.values import dataclass
 
 MAX_LINKS = 40  # path_resolution(7)
@@ -71,21 +72,6 @@ def _open(name: str, flags: int, opened: ExitStack, parent: int | None = None) -
     return fd
 
 
-def _is_opaque(fd: int) -> bool:
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
-        try:
-            if os.getxattr(f"/proc/self/fd/{fd}", name) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def is_whiteout(status: os.stat_result) -> bool:
-    """Whether this entry hides one of a lower layer: the character device 0:0."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
 def _lookup(directories: list[int], name: str) -> tuple[int, os.stat_result] | None:
     """The uppermost entry of this name: the directory that holds it and its status."""
     for directory in directories:
@@ -108,7 +94,7 @@ def enter(directories: list[int], name: str, opened: ExitStack) -> list[int]:
         except NotADirectoryError:  # a file or a whiteout hides what is below
             break
         result.append(fd)
-        if len(directories) > 1 and _is_opaque(fd):
+        if len(directories) > 1 and is_opaque(f"/proc/self/fd/{fd}", follow_symlinks=True):
             break
     return result
 

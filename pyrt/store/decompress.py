@@ -36,7 +36,6 @@ SKIPPABLE = tuple(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))
 FHCRC, FEXTRA, FNAME, FCOMMENT = 2, 4, 8, 16
 PLAIN_GZIP_HEADER = GZIP + b"\x08" + bytes(7)
 OTHERS = ((b"\xfd7zXZ\x00", "xz"), (b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "lz4"))
-MAGIC = 6  # bytes that tell
 TAR_MAGIC_END = 512
 
 

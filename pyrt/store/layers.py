@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from pyrt.errors import UsageError
 from pyrt.oci.digest import Digest
+from pyrt.overlay import is_opaque
 from pyrt.store.layout import refused
 from pyrt.store.staging import entry
 
@@ -106,14 +107,3 @@ def move(source: str, target: str) -> None:
         os.chmod(source, mode | 0o700)
         os.rename(source, target)
         os.chmod(target, mode)
-
-
-def is_opaque(path: str) -> bool:
-    """Whether a directory of a layer hides what lower layers have there (overlayfs.rst, "whiteouts and opaque directories")."""
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
-        try:
-            if os.getxattr(path, name, follow_symlinks=False) == b"y":
-                return True
-        except OSError:
-            continue
-    return False

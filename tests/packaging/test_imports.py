@@ -30,8 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("plan",),
     ("oci", "request"),
     ("errors",),
-    ("values",),
-    ("values", "_version"),
+    ("values", "overlay", "_version"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

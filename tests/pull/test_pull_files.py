@@ -25,11 +25,12 @@ from pyrt.errors import (
     SizeMismatch,
     UsageError,
 )
-from pyrt.image_pull import TRANSPORTS, file_name, pull
+from pyrt.image_pull import file_name, pull
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image
 from pyrt.oci.reference import Reference
 from pyrt.registry import transports
+from pyrt.request import TRANSPORTS
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
 from pyrt.values import replace
