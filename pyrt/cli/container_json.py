@@ -120,6 +120,7 @@ def _host_config(record: Record, spec: dict[str, object]) -> dict[str, object]:
         "ReadonlyRootfs": bool(_object(spec, "root").get("readonly")),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "Runtime": "pyrt",
+        "Annotations": Map(_object(spec, "annotations")),
     }
 
 
@@ -137,6 +138,8 @@ def _config(record: Record, spec: dict[str, object], args: list[str]) -> dict[st
         "WorkingDir": process.get("cwd", ""),
         "Entrypoint": None,
         "Labels": Map(dict(record.labels)),
+        **({"StopSignal": record.stop_signal} if record.stop_signal else {}),
+        **({"StopTimeout": record.stop_timeout} if record.stop_timeout is not None else {}),
     }
 
 

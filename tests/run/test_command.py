@@ -204,7 +204,8 @@ def test_working_directory_that_a_read_only_root_lacks(pyrt):
 
 def test_containers_that_stay(pyrt, tmp_path):
     cid = tmp_path / "cid"
-    options = ("--name", "kept", "--cidfile", str(cid), "--label", "l=1")
+    options = ("--name", "kept", "--cidfile", str(cid), "--label", "l=1", "--stop-signal", "INT", "--stop-timeout", "3")
+    options += ("--annotation", "org.example.a=b")
     result = pyrt("run", *options, "busybox", "sh", "-c", "echo x > /f; exit 4")
     assert result.returncode == 4
     assert len(cid.read_text()) == 64
@@ -214,6 +215,8 @@ def test_containers_that_stay(pyrt, tmp_path):
     inspected = json.loads(pyrt("inspect", "kept").stdout)[0]
     assert inspected["Id"] == cid.read_text() and inspected["State"]["ExitCode"] == 4
     assert inspected["Config"]["Labels"] == {"l": "1"} and inspected["Path"] == "sh"
+    assert (inspected["Config"]["StopSignal"], inspected["Config"]["StopTimeout"]) == ("INT", 3)
+    assert inspected["HostConfig"]["Annotations"] == {"org.example.a": "b"}
     again = pyrt("run", "--name", "kept", "busybox", "true")
     assert again.returncode == 125 and "kept" in again.stderr
     assert pyrt("run", "--cidfile", str(cid), "--rm", "busybox", "true").returncode == 125
