@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 from pyrt._native.launch import Started, launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
@@ -228,7 +228,7 @@ def planned(
     fill_volumes: bool = True,
 ) -> tuple[Spec, Plan]:
     """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk."""
-    account = users.find(_user(request, root), request.group_add, root.tree)
+    account = _account(request, root)
     name = request.hostname if request.hostname is not None else container_id[:12]
     directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
@@ -378,8 +378,17 @@ def _write_cidfile(request: RunRequest, held: Held) -> None:
         file.write(held.record.id)
 
 
-def _user(request: RunRequest, root: Root) -> str:
-    return request.user if request.user is not None else (root.image.config.user if root.image else "")
+def _account(request: RunRequest, root: Root) -> users.Account:
+    """Who the program runs as. An image's layers never change, so what they say of a user is read once."""
+    if root.image is None:
+        return users.find(request.user or "", request.group_add, root.tree)
+    user = request.user if request.user is not None else root.image.config.user
+    return _account_of_layers(root.layers, user, request.group_add)
+
+
+@lru_cache(maxsize=256)
+def _account_of_layers(layers: tuple[str, ...], user: str, group_add: tuple[str, ...]) -> users.Account:
+    return users.find(user, group_add, ImageTree(layers))
 
 
 def _volumes(request: RunRequest, root: Root, store: Store, *, fill: bool) -> tuple[tuple[str, str], ...]:
@@ -500,7 +509,7 @@ def _shown(argv: tuple[str, ...]) -> str:
 def _read(path: str) -> str:
     try:
         with open(path, "rb", buffering=0) as file:
-            return os.fsdecode(file.read())
+            return os.fsdecode(file.readall())
     except OSError:
         return ""
 

@@ -63,6 +63,9 @@ else:
 
     def _init(cls, setters, defaults, kw_only, post_init):
         names = [name for name, _ in setters]
+        known = frozenset(names)
+        fields = tuple((name, put, defaults.get(name, _MISSING)) for name, put in setters)
+        factories = tuple(name for name, value in defaults.items() if type(value) is _Factory)
 
         def __init__(self, /, *args, **given):
             if args:
@@ -73,21 +76,17 @@ else:
                     if name in given:
                         raise TypeError(f"{cls.__name__}() got multiple values for argument {name!r}")
                     given[name] = value
-            used = 0
-            for name, put in setters:
-                value = given.get(name, _MISSING)
-                if value is _MISSING:
-                    value = defaults.get(name, _MISSING)
-                    if value is _MISSING:
-                        raise TypeError(f"{cls.__name__}() missing argument {name!r}")
-                    if type(value) is _Factory:
-                        value = value.make()
-                else:
-                    used += 1
-                put(self, value)
-            if used != len(given):
-                unknown = next(name for name in given if name not in names)
+            if not given.keys() <= known:
+                unknown = next(name for name in given if name not in known)
                 raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {unknown!r}")
+            for name in factories:
+                if name not in given:
+                    given[name] = defaults[name].make()
+            for name, put, default in fields:
+                value = given.get(name, default)
+                if value is _MISSING:
+                    raise TypeError(f"{cls.__name__}() missing argument {name!r}")
+                put(self, value)
             if post_init is not None:
                 post_init(self)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from functools import lru_cache
 from typing import Any
 
 from pyrt._native._core import ffi, lib
@@ -66,37 +67,27 @@ _OP = struct.Struct("@8I2Q")  # struct pyrt_op
 assert _OP.size == ffi.sizeof("struct pyrt_op")
 
 
-class _Texts:
-    """Strings one after the other, each once; offset 0 is "none"."""
-
-    def __init__(self) -> None:
-        self.offsets: dict[str | None, int] = {None: 0}
-        self.pieces = [b"\0"]
-        self.size = 1
-
-    def add(self, value: str | None) -> int:
-        offset = self.offsets.get(value)
-        if offset is None:
-            piece = os.fsencode(value) + b"\0"  # type: ignore[arg-type]
-            offset = self.offsets[value] = self.size
-            self.pieces.append(piece)
-            self.size += len(piece)
-        return offset
-
-
 def encode(ops: tuple[Op, ...]) -> tuple[bytes, bytes]:
-    """The operations as an array of struct pyrt_op, and the texts that they point into. Position independent."""
-    texts = _Texts()
+    """The operations as an array of struct pyrt_op, and the texts that they point into, each once. Position independent."""
+    offsets: dict[str | None, int] = {None: 0}
+    pieces, size = [b"\0"], 1
+    for op in ops:
+        for text in (op.target, op.source, op.data):
+            if text is not None and text not in offsets:
+                pieces.append(os.fsencode(text) + b"\0")
+                offsets[text] = size
+                size += len(pieces[-1])
     packed = [
         _OP.pack(
             _KINDS[op.kind], _flags(op.flags), op.mode, op.uid, op.gid,
-            texts.add(op.target), texts.add(op.source), texts.add(op.data), op.device, op.mount_flags,
+            offsets[op.target], offsets[op.source], offsets[op.data], op.device, op.mount_flags,
         )
         for op in ops
     ]  # fmt: skip
-    return b"".join(packed), b"".join(texts.pieces)
+    return b"".join(packed), b"".join(pieces)
 
 
+@lru_cache(maxsize=64)
 def _flags(names: tuple[str, ...]) -> int:
     return sum(_FLAGS[name] for name in names)
 
@@ -164,8 +155,14 @@ def sealed_memfd(name: str, content: bytes) -> int:
 
 
 def _stage2() -> int:
-    with open(os.path.join(PROGRAMS, "stage2"), "rb", buffering=0) as file:
-        return sealed_memfd("pyrt-stage2", file.read())
+    return sealed_memfd("pyrt-stage2", _stage2_program())
+
+
+@lru_cache(maxsize=1)
+def _stage2_program() -> bytes:
+    """Read once: it belongs to the extension that is loaded, also when the package is replaced meanwhile."""
+    with open(os.path.join(PROGRAMS, "stage2"), "rb") as file:
+        return file.read()
 
 
 def launch(plan: Plan, stdio: tuple[int, int, int], started: Started, *, cgroup: int = -1) -> None:
