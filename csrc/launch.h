@@ -61,7 +61,8 @@ enum pyrt_op_kind {
     PYRT_OP_SCRATCH_DIRECTORY, /* target: a host directory below it, made where it is missing; mode */
     PYRT_OP_SCRATCH_FILE,      /* target: a host file below it, replaced; data: its content; mode */
     PYRT_OP_OVERLAY,  /* source: lower directories, NUL between them and two at the end, uppermost first;
-                         target: upper directory or NULL for a read-only root; data: work directory; flags: VOLATILE */
+                         target: upper directory or NULL for a read-only root; data: work directory; flags: VOLATILE;
+                         mount_flags */
     PYRT_OP_ROOT,     /* source: a directory that becomes the root as it is; flags: READ_ONLY */
     PYRT_OP_MOUNT,    /* source: file system type; target; data: options; mount_flags; flags: REAL_DIRECTORY; mode */
     PYRT_OP_BIND,     /* source: host path; target; mount_flags: propagation; flags: RECURSIVE READ_ONLY ... */

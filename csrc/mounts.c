@@ -87,7 +87,7 @@ int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op) {
         length = append(options, length, ",userxattr");
     if (length == SIZE_MAX)
         return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "options");
-    if (mount("overlay", walk->launch->newroot, "overlay", 0, options) < 0)
+    if (mount("overlay", walk->launch->newroot, "overlay", (unsigned long)op->mount_flags, options) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "overlay");
     return open_new_root(walk);
 }

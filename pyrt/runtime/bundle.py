@@ -197,7 +197,8 @@ def normal(path: str) -> str:
 def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) -> tuple[SpecMount, ...]:
     """The default mounts, then the caller's and those of our /etc files, a parent always before what is below it. A mount of
     the caller takes the place of a default one with the same destination."""
-    wanted = [user_mount(mount, dict(place.volumes)) for mount in request.mounts]
+    devices = may_use_devices(request)
+    wanted = [user_mount(mount, dict(place.volumes), devices=devices) for mount in request.mounts]
     wanted += image_volumes(image, {mount.destination for mount in wanted})
     for mount in wanted:
         check_target(mount.destination)
@@ -249,8 +250,24 @@ def _replace_option(mount: SpecMount, old: str, new: str) -> SpecMount:
     return SpecMount(destination=mount.destination, type=mount.type, source=mount.source, options=options)
 
 
-def user_mount(mount: Mount, volumes: dict[str, str]) -> SpecMount:
-    """One mount of the caller's as the spec has it."""
+def may_use_devices(request: RunRequest) -> bool:
+    """Whether a node that lies somewhere in a mount may be opened: only where the container may make nodes as well."""
+    added = {name.upper().removeprefix("CAP_") for name in request.cap_add}
+    return request.privileged or "MKNOD" in added or capabilities.ALL in added
+
+
+def is_harmless_node(path: str) -> bool:
+    """Whether this is one of the nodes that every container has (``-v /dev/null:/some/file`` hides a file)."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    number = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    return stat.S_ISCHR(status.st_mode) and any(number == (major, minor) for _, major, minor in NODES)
+
+
+def user_mount(mount: Mount, volumes: dict[str, str], *, devices: bool = False) -> SpecMount:
+    """One mount of the caller's as the spec has it; nodes in it open only with ``devices``."""
     target = normal(mount.target)
     if mount.kind == "tmpfs":
         options = ["nosuid", "nodev", *([] if "exec" in mount.options else ["noexec"])]
@@ -269,7 +286,8 @@ def user_mount(mount: Mount, volumes: dict[str, str]) -> SpecMount:
     source = volumes[target] if mount.kind == "volume" else mount.source
     bind = "rbind" if mount.recursive else "bind"
     access = "ro" if mount.read_only else "rw"
-    return SpecMount(destination=target, type="bind", source=source, options=(bind, mount.propagation, access))
+    nodev = () if devices or is_harmless_node(source) else ("nodev",)
+    return SpecMount(destination=target, type="bind", source=source, options=(bind, mount.propagation, access, *nodev))
 
 
 def image_volumes(image: ImageConfig | None, taken: set[str]) -> list[SpecMount]:

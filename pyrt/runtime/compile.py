@@ -91,7 +91,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
     ops = [
         Op("private", mount_flags=MS_REC | (MS_SLAVE if spec.rootfs_propagation == "slave" else MS_PRIVATE)),
         *_scratch(root, place),
-        _root(root, place),
+        _root(root, place, devices="CAP_MKNOD" in spec.process.capabilities.bounding),
         *_mounts(spec, place, own_dev),
         *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
         *_covers("mask", spec.masked_paths),
@@ -128,13 +128,16 @@ def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
     ]
 
 
-def _root(root: OverlayRoot | PlainRoot, place: Placement) -> Op:
+def _root(root: OverlayRoot | PlainRoot, place: Placement, *, devices: bool) -> Op:
+    """A layer can hold a node for the host's disk that everybody may open, so no node of the root opens, unless the
+    container may make nodes anyway (MKNOD)."""
     if isinstance(root, PlainRoot):
-        return Op("root", source=root.path, flags=("recursive",))
+        return Op("root", source=root.path, flags=("recursive",) if devices else ("recursive", "nodev"))
     flags = ("volatile",) if root.volatile else ()
     base = place.directory
     layers = "\0".join(root.layers or (f"{base}/lower",)) + "\0"
-    return Op("overlay", source=layers, target=f"{base}/upper", data=f"{base}/work", flags=flags)
+    bits = 0 if devices else MS_NODEV
+    return Op("overlay", source=layers, target=f"{base}/upper", data=f"{base}/work", flags=flags, mount_flags=bits)
 
 
 def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:

@@ -75,6 +75,13 @@ def odd_images() -> dict[str, images.BuiltImage]:
             ],
         ),
         "twice": _twice(),
+        "nodes": images.busybox(
+            entries=[
+                entry(name="disk", kind="block", device=_a_disk(), mode=0o666),
+                entry(name="memory", kind="char", device=(1, 1), mode=0o666),
+                entry(name="nothing", kind="char", device=(1, 3), mode=0o666),
+            ]
+        ),
         "nothing": images.image([], config={"Env": [images.PATH]}),
         "volumes": images.busybox(
             config={"Volumes": {"/data": {}, "/data/below": {}, "/var/run/x": {}, "/new/v": {}}},
@@ -90,6 +97,12 @@ def odd_images() -> dict[str, images.BuiltImage]:
             ]
         ),
     }
+
+
+def _a_disk() -> tuple[int, int]:
+    """The numbers of the disk below the root directory, or of the first RAM disk where that is none of its own."""
+    device = os.stat("/").st_dev
+    return (os.major(device), os.minor(device)) if os.major(device) else (1, 0)
 
 
 def _twice() -> images.BuiltImage:
