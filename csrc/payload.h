@@ -49,7 +49,7 @@ struct pyrt_payload {
 
 struct pyrt_limit {
     uint32_t resource; /* RLIMIT_* */
-    uint32_t padding;
+    uint32_t at_most;  /* lower what is higher, and leave the rest */
     uint64_t soft;
     uint64_t hard;
 };

@@ -174,8 +174,12 @@ static void set_session(const struct pyrt_payload *payload) {
 static void set_limits(const struct pyrt_payload *payload) {
     const struct pyrt_limit *limits = at(payload, payload->limits);
     for (uint32_t i = 0; i < payload->nlimits; i++) {
-        uint64_t pair[2] = {limits[i].soft, limits[i].hard};
-        long result = call5(__NR_prlimit64, 0, (long)limits[i].resource, (long)pair, 0, 0);
+        uint64_t pair[2] = {limits[i].soft, limits[i].hard}, now[2];
+        long resource = (long)limits[i].resource;
+        if (limits[i].at_most && call5(__NR_prlimit64, 0, resource, 0, (long)now, 0) == 0)
+            for (int j = 0; j < 2; j++)
+                pair[j] = now[j] < pair[j] ? now[j] : pair[j];
+        long result = call5(__NR_prlimit64, 0, resource, (long)pair, 0, 0);
         if (result < 0)
             fail(PYRT_AT_LIMITS, result, 0);
     }

@@ -45,12 +45,16 @@ if TYPE_CHECKING:
         UsageError,
     )
     from pyrt.image_pull import pull
+    from pyrt.isolation import Barrier, Isolation
+    from pyrt.machine_info import Info, info
     from pyrt.oci.image import Image
     from pyrt.request import CompletedRun, Device, Mount, Ulimit
 
 _HOMES = {
     "pyrt.container_run": ("DEVNULL", "INHERIT", "PIPE", "STDOUT", "run"),
     "pyrt.image_pull": ("pull",),
+    "pyrt.isolation": ("Barrier", "Isolation"),
+    "pyrt.machine_info": ("Info", "info"),
     "pyrt.request": ("CompletedRun", "Device", "Mount", "Ulimit"),
     "pyrt.oci.image": ("Image",),
     "pyrt.errors": (
@@ -63,12 +67,12 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DEVNULL", "INHERIT", "PIPE", "STDOUT", "AccessDenied", "CommandFailed", "CommandNotExecutable", "CommandNotFound",
-    "CompletedRun", "ContainerError", "ContainerNotFound", "ContainerRunning", "ContainerTimeout", "Device",
-    "DigestMismatch", "Image", "ImageError", "ImageNotFound", "InvalidManifest", "InvalidReference", "LayerError", "Mount",
-    "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError", "PyrtError", "RateLimited",
-    "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError", "Ulimit", "Unsupported",
-    "UsageError", "__version__", "pull", "run",
+    "DEVNULL", "INHERIT", "PIPE", "STDOUT", "AccessDenied", "Barrier", "CommandFailed", "CommandNotExecutable",
+    "CommandNotFound", "CompletedRun", "ContainerError", "ContainerNotFound", "ContainerRunning", "ContainerTimeout",
+    "Device", "DigestMismatch", "Image", "ImageError", "ImageNotFound", "Info", "InvalidManifest", "InvalidReference",
+    "Isolation", "LayerError", "Mount", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError",
+    "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError",
+    "Ulimit", "Unsupported", "UsageError", "__version__", "info", "pull", "run",
 ]  # fmt: skip
 
 

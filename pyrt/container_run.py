@@ -18,11 +18,12 @@ from functools import lru_cache, partial
 from pyrt._native.launch import Started, launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
 from pyrt.host import Host, start_time
+from pyrt.isolation import Isolation
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
-from pyrt.request import TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
-from pyrt.runtime import bundle, compile, copy_up, etcfiles, users
+from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
+from pyrt.runtime import barriers, bundle, compile, copy_up, etcfiles, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
@@ -47,6 +48,7 @@ class Prepared:
     held: Held
     spec: Spec
     plan: Plan
+    isolation: Isolation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,13 @@ def run(
     cap_add: Sequence[str] = (),
     cap_drop: Sequence[str] = (),
     privileged: bool = False,
+    no_new_privileges: bool = False,
+    mask: Sequence[str] = (),
+    unmask: Sequence[str] = (),
+    pid: str = PRIVATE,
+    ipc: str = PRIVATE,
+    uts: str = PRIVATE,
+    cgroupns: str = PRIVATE,
     devices: Sequence[Device] = (),
     ulimits: Sequence[Ulimit] = (),
     sysctls: Mapping[str, str] | None = None,
@@ -127,6 +136,13 @@ def run(
         cap_add=tuple(cap_add),
         cap_drop=tuple(cap_drop),
         privileged=privileged,
+        no_new_privileges=no_new_privileges,
+        mask=tuple(mask),
+        unmask=tuple(unmask),
+        pid=pid,
+        ipc=ipc,
+        uts=uts,
+        cgroupns=cgroupns,
         devices=tuple(devices),
         ulimits=tuple(ulimits),
         sysctls=tuple((sysctls or {}).items()),
@@ -150,6 +166,7 @@ def run(
             duration=time.monotonic() - begun,
             image_digest=container.held.record.image_digest,
             container_id=container.held.record.id,
+            isolation=container.isolation,
         )
     if captured.timed_out:
         raise ContainerTimeout(f"{_shown(result.argv)}: not done after {timeout:g} s, and killed", result=result)
@@ -214,7 +231,14 @@ def prepared(
         held = store.containers.create(_record(request, container_id, root.image, spec, in_memory=memory > 0))
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
-    return Prepared(held=held, spec=spec, plan=plan)
+    return Prepared(held=held, spec=spec, plan=plan, isolation=barriers.of(spec))
+
+
+def default_isolation(host: Host) -> Isolation:
+    """What stands between the host and a container that nothing special was asked for; nothing is made."""
+    account = users.Account(uid=0, gid=0, groups=(0,), home="/root")
+    place = bundle.Surroundings(hostname="", root_path="/", etc_files=(), volumes=(), held=host.capabilities)
+    return barriers.of(bundle.make(RunRequest(argv=("true",)), None, account, place))
 
 
 def planned(
@@ -229,7 +253,7 @@ def planned(
 ) -> tuple[Spec, Plan]:
     """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk."""
     account = _account(request, root)
-    name = request.hostname if request.hostname is not None else container_id[:12]
+    name = _hostname(request, container_id)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
     place = bundle.Surroundings(
@@ -359,6 +383,7 @@ def _record(
         labels=_labels(request, image),
         stop_signal=request.stop_signal or (image.config.stop_signal if image else ""),
         stop_timeout=request.stop_timeout,
+        confinement=request.confinement(),
         spec=spec.to_json(),
     )
 
@@ -419,6 +444,12 @@ def _make_source(path: str) -> None:
             raise UsageError(f"bind mount {path}: a link to nowhere stands there") from error
     except OSError as error:
         raise UsageError(f"bind mount {path}: cannot be made: {error.strerror}") from error
+
+
+def _hostname(request: RunRequest, container_id: str) -> str:
+    if request.uts == HOST:
+        return os.uname().nodename
+    return request.hostname if request.hostname is not None else container_id[:12]
 
 
 def _etc_files(request: RunRequest, name: str) -> tuple[tuple[str, str], ...]:

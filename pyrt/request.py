@@ -5,8 +5,14 @@ Nothing here decides anything; defaults are docker's. Frozen, complete, comparab
 
 from __future__ import annotations
 
+from pyrt.isolation import NONE, Isolation
 from pyrt.values import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PRIVATE, HOST = "private", "host"  # whose namespace a container is in
 TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")  # how the name of an image in a file begins
 
 
@@ -74,6 +80,17 @@ class RunRequest:
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     privileged: bool = False
+    apparmor: str = ""  # the name of a profile, "unconfined", "" for the default
+    label: tuple[str, ...] = ()  # SELinux: "disable", "user:USER", "role:ROLE", "type:TYPE", "level:LEVEL"
+    seccomp: str = ""  # "" the default profile (none where privileged), "unconfined", or the absolute path of a profile
+    no_new_privileges: bool = False
+    mask: tuple[str, ...] = ()  # paths to hide beside the default ones
+    unmask: tuple[str, ...] = ()  # of the default masked and read-only paths those to leave open: paths, patterns or "ALL"
+    pid: str = PRIVATE  # whose namespace: the container's own or the host's
+    ipc: str = PRIVATE
+    uts: str = PRIVATE
+    cgroupns: str = PRIVATE
+    userns: str = HOST
     devices: tuple[Device, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -92,10 +109,28 @@ class RunRequest:
     tty: bool = False
     timeout: float | None = None  # seconds; then everything in the container is killed
 
+    def confinement(self) -> dict[str, Any]:
+        """What was asked of the confinement, in docker's words (HostConfig), as a record keeps it."""
+        options = [f"label={label}" for label in self.label]
+        options += [f"{name}={value}" for name in ("seccomp", "apparmor") if (value := getattr(self, name))]
+        options += [f"{name}={':'.join(paths)}" for name in ("mask", "unmask") if (paths := getattr(self, name))]
+        return {
+            "Privileged": self.privileged,
+            "CapAdd": [*self.cap_add] or None,
+            "CapDrop": [*self.cap_drop] or None,
+            "SecurityOpt": [*(["no-new-privileges"] if self.no_new_privileges else []), *options] or None,
+            "PidMode": HOST if self.pid == HOST else "",
+            "IpcMode": self.ipc,
+            "UTSMode": HOST if self.uts == HOST else "",
+            "CgroupnsMode": self.cgroupns,
+            "UsernsMode": "",
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedRun:
-    """What a finished run left: like ``subprocess.CompletedProcess``, and what only a container has.
+    """What a finished run left: like ``subprocess.CompletedProcess``, and what only a container has: ``isolation`` names each
+    barrier that stood between it and the host.
 
     ``returncode`` is the program's exit code, or 128 + n where signal n ended it. ``stdout`` and ``stderr`` are bytes, b""
     where they were not captured. ``duration`` is in seconds, from clone to the end of PID 1. ``image_digest`` is the digest
@@ -109,3 +144,4 @@ class CompletedRun:
     duration: float = 0.0
     image_digest: str = ""
     container_id: str = ""
+    isolation: Isolation = NONE

@@ -64,7 +64,8 @@ _KINDS = {name[8:].lower(): int(getattr(lib, name)) for name in dir(lib) if name
 
 
 _OP = struct.Struct("@8I2Q")  # struct pyrt_op
-assert _OP.size == ffi.sizeof("struct pyrt_op")
+_LIMIT = struct.Struct("@2I2Q")  # struct pyrt_limit
+assert _OP.size == ffi.sizeof("struct pyrt_op") and _LIMIT.size == ffi.sizeof("struct pyrt_limit")
 
 
 def encode(ops: tuple[Op, ...]) -> tuple[bytes, bytes]:
@@ -130,12 +131,8 @@ def payload(program: Program, bpf: bytes = b"") -> bytes:
     header.ngroups = len(program.groups)
     header.groups = place(b"".join(group.to_bytes(4, "little") for group in program.groups))
     header.nlimits = len(program.limits)
-    header.limits = place(
-        b"".join(
-            limit.resource.to_bytes(8, "little") + limit.soft.to_bytes(8, "little") + limit.hard.to_bytes(8, "little")
-            for limit in program.limits
-        )
-    )
+    packed = [_LIMIT.pack(limit.resource, limit.at_most, limit.soft, limit.hard) for limit in program.limits]
+    header.limits = place(b"".join(packed))
     header.nfilter = len(bpf) // 8
     header.filter = place(bpf)
     header.workdir = place(os.fsencode(program.workdir) + b"\0")

@@ -120,6 +120,7 @@ def _host_config(record: Record, spec: dict[str, object]) -> dict[str, object]:
         "ReadonlyRootfs": bool(_object(spec, "root").get("readonly")),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "Runtime": "pyrt",
+        **record.confinement,
         "Annotations": Map(_object(spec, "annotations")),
     }
 

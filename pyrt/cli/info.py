@@ -10,7 +10,6 @@ from pyrt.cli.command import Command, Option
 from pyrt.cli.format import one_object
 from pyrt.cli.output import write_line
 from pyrt.cli.settings import settings_of
-from pyrt.errors import PrivilegeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,58 +49,31 @@ def _info(ctx: click.Context, *, format: str | None) -> None:
 
 def facts(store: Store) -> dict[str, object]:
     """All that ``info`` shows, by docker's names; ``Isolation``, ``Networks`` and ``RunDir`` are ours."""
-    from pyrt._version import VERSION
+    from pyrt.machine_info import info
 
-    records = store.containers.list()
-    running = sum(record.now.state == "running" for record in records)
-    kernel = os.uname()
+    found = info(store=store)
     return {
-        "Containers": len(records),
-        "ContainersRunning": running,
+        "Containers": found.containers,
+        "ContainersRunning": found.running,
         "ContainersPaused": 0,
-        "ContainersStopped": len(records) - running,
-        "Images": len(store.images.list()),
+        "ContainersStopped": found.containers - found.running,
+        "Images": found.images,
         "Driver": "overlay",
-        "ServerVersion": VERSION,
-        "KernelVersion": kernel.release,
+        "ServerVersion": found.version,
+        "KernelVersion": found.kernel,
         "OperatingSystem": _system(),
         "OSType": "linux",
-        "Architecture": kernel.machine,
+        "Architecture": found.architecture,
         "NCPU": os.cpu_count() or 1,
         "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "Name": kernel.nodename,
-        "DockerRootDir": store.layout.root,
-        "RunDir": store.layout.run,
-        "Isolation": isolation(),
-        "Networks": ["host", "none"],
+        "Name": os.uname().nodename,
+        "DockerRootDir": found.root,
+        "RunDir": found.run,
+        "Isolation": found.isolation.to_json(),
+        "Networks": [*found.networks],
         "DefaultNetwork": "host",
-        "ClientInfo": {"Version": VERSION, "Debug": False},
+        "ClientInfo": {"Version": found.version, "Debug": False},
     }
-
-
-def isolation() -> dict[str, object]:
-    """The rung of the ladder that this machine gives, and each barrier: on or off, and why."""
-    from pyrt.host import Host
-
-    try:
-        Host.probe().require_full()
-        rung, why = "full", ""
-    except PrivilegeError as error:
-        rung, why = "none", str(error)
-    full = rung == "full"
-    barriers = [
-        _barrier("namespaces pid, mount, uts, ipc, cgroup", full, why),
-        _barrier("capabilities dropped", full, why),
-        _barrier("masked and read-only paths", full, why),
-        _barrier("network namespace", False, "only with --network none" if full else why),
-        _barrier("seccomp", False, "not in this version"),
-        _barrier("resource limits", False, "not in this version, but for --ulimit"),
-    ]
-    return {"Rung": rung, "Barriers": barriers}
-
-
-def _barrier(name: str, on: bool, why: str) -> dict[str, object]:
-    return {"Name": name, "On": on, "Why": why}
 
 
 def _system(path: str = "/etc/os-release") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from pyrt.errors import Unsupported, UsageError
+from pyrt.request import HOST, PRIVATE
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = rf"({_LABEL}(?:\.{_LABEL})*)\.?"
@@ -135,6 +136,24 @@ def parse_network(text: str) -> str:
     if text in ("host", "none"):
         return text
     raise Unsupported(f'the network "{text}" is not supported by this version (it has host and none)')
+
+
+def parse_namespace(text: str) -> str:
+    """Whose namespace: ``private``, the container's own, or ``host``; "" is the default."""
+    if text in ("", PRIVATE):
+        return PRIVATE
+    if text == HOST:
+        return HOST
+    if text in ("none", "shareable") or text.startswith(("container:", "ns:")):
+        raise Unsupported(f"{text} is not supported by this version (it has {PRIVATE} and {HOST})")
+    raise UsageError(f"must be {PRIVATE} or {HOST}")
+
+
+def parse_user_namespace(text: str) -> str:
+    """``host`` alone: whoever is root here starts containers whose root is root, as docker does."""
+    if text not in ("", HOST):
+        raise Unsupported(f"{text}: a user namespace of the container's own comes with rootless containers (this has {HOST})")
+    return HOST
 
 
 def parse_pull_policy(text: str) -> str:

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 _LIMITS = "resource limits on the container as a whole are not there yet; --ulimit is"
 _DETACHED = "containers run in the foreground"
 _NETWORK = "there is no network of the container's own yet"
-_NAMESPACES = "this namespace cannot be chosen"
 _WINDOWS = "it is for Windows containers"
 _VOLUMES = "volumes are plain directories of the store"
-_SECURITY = "confinement cannot be chosen yet"
 
 
 def _table(reasons: Mapping[str, str]) -> Mapping[str, str]:
@@ -35,8 +33,6 @@ RUN: Mapping[str, str] = _table(
         "--health-start-period --health-timeout --no-healthcheck": "health checks are not there yet",
         "--publish -p --publish-all -P --expose --link --link-local-ip --ip --ip6 --mac-address": _NETWORK,
         "--network-alias --net-alias": _NETWORK,
-        "--pid --ipc --uts --userns --cgroupns": _NAMESPACES,
-        "--security-opt": _SECURITY,
         "--isolation": "the isolation cannot be chosen yet",
         "--runtime": "pyrt is the runtime",
         "--gpus": "devices by CDI are not there yet; --device is",

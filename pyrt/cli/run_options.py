@@ -12,6 +12,7 @@ from pyrt.cli.completion import image_names
 from pyrt.cli.devices import parse_device
 from pyrt.cli.env import parse_variable, read_env_file, read_label_file
 from pyrt.cli.mounts import parse_mount
+from pyrt.cli.security_options import parse_security_option
 from pyrt.cli.sizes import parse_size
 from pyrt.cli.tmpfs import parse_tmpfs
 from pyrt.cli.ulimits import parse_ulimit
@@ -109,7 +110,14 @@ OPTIONS: list[click.Parameter] = [
     _alias(_dns_option, "--dns-opt"),
     _list(PRIVILEGES, "--cap-add", "CAPABILITY", "Add a capability, or ALL.", names.parse_capability),
     _list(PRIVILEGES, "--cap-drop", "CAPABILITY", "Take a capability away, or ALL.", names.parse_capability),
-    _flag(PRIVILEGES, "--privileged", "All capabilities and devices, nothing masked."),
+    _flag(PRIVILEGES, "--privileged", "No confinement but namespaces: as good as root on this host."),
+    _list(PRIVILEGES, "--security-opt", "KEY[=VALUE]", "seccomp, apparmor, label, no-new-privileges, (un)mask, systempaths.",
+          parse_security_option),
+    _value(PRIVILEGES, "--pid", "WHOSE", "PID namespace: private or host.", names.parse_namespace),
+    _value(PRIVILEGES, "--ipc", "WHOSE", "IPC namespace: private or host.", names.parse_namespace),
+    _value(PRIVILEGES, "--uts", "WHOSE", "UTS namespace (host name): private or host.", names.parse_namespace),
+    _value(PRIVILEGES, "--cgroupns", "WHOSE", "Cgroup namespace: private or host.", names.parse_namespace),
+    _value(PRIVILEGES, "--userns", "host", "User namespace: the host's.", names.parse_user_namespace),
     _list(PRIVILEGES, "--device", "SRC[:DST[:rwm]]", "Device node of the host.", parse_device),
     _list(PRIVILEGES, "--ulimit", "NAME=SOFT[:HARD]", "Resource limit, as in nofile=1024.", parse_ulimit),
     _list(PRIVILEGES, "--sysctl", "NAME=VALUE", "Kernel setting of the container.", names.parse_sysctl),

@@ -6,8 +6,9 @@ import os
 from typing import TypeVar
 
 from pyrt.cli.env import Variable, resolve
+from pyrt.cli.security_options import security
 from pyrt.errors import UsageError
-from pyrt.request import Device, Mount, RunRequest, Ulimit
+from pyrt.request import HOST, PRIVATE, Device, Mount, RunRequest, Ulimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def run_request(
     cap_add: tuple[str, ...],
     cap_drop: tuple[str, ...],
     privileged: bool,
+    security_opt: Pairs,
+    pid: str | None,
+    ipc: str | None,
+    uts: str | None,
+    cgroupns: str | None,
+    userns: str | None,
     device: tuple[Device, ...],
     ulimit: tuple[Ulimit, ...],
     sysctl: Pairs,
@@ -68,6 +75,9 @@ def run_request(
     image, argv = ("", words) if rootfs else (words[0], words[1:])
     if not rootfs and not image:
         raise UsageError("the name of the image is empty")
+    if ipc == HOST and shm_size:
+        raise UsageError("--shm-size: with --ipc host /dev/shm is the host's own")
+    confinement = security(security_opt)
     return RunRequest(
         image=image,
         rootfs=rootfs or "",
@@ -90,6 +100,17 @@ def run_request(
         cap_add=cap_add,
         cap_drop=cap_drop,
         privileged=privileged,
+        seccomp=confinement.seccomp,
+        apparmor=confinement.apparmor,
+        label=confinement.label,
+        no_new_privileges=confinement.no_new_privileges,
+        mask=confinement.mask,
+        unmask=confinement.unmask,
+        pid=pid or PRIVATE,
+        ipc=ipc or PRIVATE,
+        uts=uts or PRIVATE,
+        cgroupns=cgroupns or PRIVATE,
+        userns=userns or HOST,
         devices=device,
         ulimits=ulimit,
         sysctls=sysctl,

@@ -109,6 +109,8 @@ class SpecProcess:
     rlimits: tuple[SpecRlimit, ...] = ()
     terminal: bool = False
     no_new_privileges: bool = False
+    apparmor_profile: str = ""
+    selinux_label: str = ""
 
     def to_json(self) -> Json:
         return {
@@ -120,12 +122,15 @@ class SpecProcess:
             "capabilities": self.capabilities.to_json(),
             "rlimits": [limit.to_json() for limit in self.rlimits],
             "noNewPrivileges": self.no_new_privileges,
+            **({"apparmorProfile": self.apparmor_profile} if self.apparmor_profile else {}),
+            **({"selinuxLabel": self.selinux_label} if self.selinux_label else {}),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """One container. ``root_path`` is the directory that the bundle's root stands for, as the record keeps it."""
+    """One container. ``root_path`` is the directory that the bundle's root stands for, as the record keeps it. ``seccomp``
+    names the profile ("" for none), whose filter is in the plan; a document has no place for a name, so it is not in there."""
 
     root_path: str
     root_readonly: bool
@@ -139,6 +144,7 @@ class Spec:
     readonly_paths: tuple[str, ...] = ()
     sysctl: tuple[tuple[str, str], ...] = ()
     rootfs_propagation: str = "private"
+    seccomp: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> Json:

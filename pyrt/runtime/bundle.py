@@ -22,7 +22,7 @@ from pyrt.oci.spec import (
     SpecRlimit,
     SpecUser,
 )
-from pyrt.request import Device, Mount, RunRequest
+from pyrt.request import HOST, PRIVATE, Device, Mount, RunRequest
 from pyrt.runtime import capabilities, rlimits
 from pyrt.runtime.users import Account
 from pyrt.values import dataclass
@@ -85,7 +85,9 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
             for limit in request.ulimits
         ),
         terminal=request.tty,
+        no_new_privileges=request.no_new_privileges,
     )
+    masked, read_only = covered_paths(request)
     return Spec(
         root_path=place.root_path,
         root_readonly=request.read_only,
@@ -93,10 +95,10 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
         domainname=request.domainname or "",
         process=process,
         mounts=mounts(request, image, place),
-        namespaces=("pid", "mount", "uts", "ipc", "cgroup", *(("network",) if request.network == "none" else ())),
+        namespaces=namespaces(request),
         devices=devices(request),
-        masked_paths=() if request.privileged else (*MASKED, *thermal_throttles()),
-        readonly_paths=() if request.privileged else READ_ONLY,
+        masked_paths=masked,
+        readonly_paths=read_only,
         sysctl=sysctls(request),
         rootfs_propagation="slave" if any("slave" in m.propagation for m in request.mounts) else "private",
         annotations=request.annotations,
@@ -107,6 +109,13 @@ def check(request: RunRequest) -> None:
     """Values that no RunRequest may have, whoever made it. Raises UsageError, Unsupported."""
     if request.network not in ("host", "none"):
         raise Unsupported(f"network {request.network!r}: this version has host and none")
+    for option in ("pid", "ipc", "uts", "cgroupns"):
+        if getattr(request, option) not in (PRIVATE, HOST):
+            raise UsageError(f"{option} {getattr(request, option)!r}: not {PRIVATE} or {HOST}")
+    if request.userns != HOST:
+        raise Unsupported(f"userns {request.userns!r}: a user namespace comes with rootless containers")
+    if request.uts == HOST and (request.hostname is not None or request.domainname is not None):
+        raise UsageError("a host name of the container's own and the host's UTS namespace exclude each other")
     if request.pull not in ("missing", "always", "never"):
         raise UsageError(f"pull {request.pull!r}: not missing, always or never")
     for mount in request.mounts:
@@ -124,6 +133,36 @@ def check(request: RunRequest) -> None:
             valid = False
         if not valid:
             raise UsageError(f"{text!r}: a NUL or a lone surrogate, which the kernel cannot be told")
+
+
+def namespaces(request: RunRequest) -> tuple[str, ...]:
+    """The namespaces of the container's own, by the runtime specification's names."""
+    own = {
+        "pid": request.pid == PRIVATE,
+        "mount": True,
+        "uts": request.uts == PRIVATE,
+        "ipc": request.ipc == PRIVATE,
+        "cgroup": request.cgroupns == PRIVATE,
+        "network": request.network == "none",
+    }
+    return tuple(name for name, private in own.items() if private)
+
+
+def covered_paths(request: RunRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is hidden and what can only be read: the defaults without those to leave open, and what else is to be hidden."""
+    masked: tuple[str, ...] = () if request.privileged else (*MASKED, *thermal_throttles())
+    read_only: tuple[str, ...] = () if request.privileged else READ_ONLY
+    if request.unmask:
+        masked = tuple(path for path in masked if not _is_open(path, request.unmask))
+        read_only = tuple(path for path in read_only if not _is_open(path, request.unmask))
+    return tuple(dict.fromkeys((*masked, *map(normal, request.mask)))), read_only
+
+
+def _is_open(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns means this path: podman's, where ``/proc/*`` is every default below /proc."""
+    from fnmatch import fnmatchcase
+
+    return any(pattern == "ALL" or fnmatchcase(path, normal(pattern)) for pattern in patterns)
 
 
 def check_mount(mount: Mount) -> None:
@@ -224,12 +263,7 @@ def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) 
             source="devpts",
             options=("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
         ),
-        SpecMount(
-            destination="/dev/shm",
-            type="tmpfs",
-            source="shm",
-            options=("nosuid", "noexec", "nodev", "mode=1777", f"size={request.shm_size}"),
-        ),
+        _shared_memory(request),
         SpecMount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
         SpecMount(destination="/sys", type="sysfs", source="sysfs", options=("nosuid", "noexec", "nodev", rw)),
         _CGROUP if not request.privileged else _replace_option(_CGROUP, "ro", "rw"),
@@ -237,6 +271,15 @@ def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) 
     kept = [mount for mount in defaults if not _covered(mount.destination, taken)]
     wanted += [file for file in files if not _covered(file.destination, taken)]
     return (*kept, *sorted(wanted, key=lambda mount: mount.destination.count("/")))
+
+
+def _shared_memory(request: RunRequest) -> SpecMount:
+    """/dev/shm; with the host's IPC namespace the host's own."""
+    bits = ("nosuid", "noexec", "nodev")
+    if request.ipc == HOST:
+        return SpecMount(destination="/dev/shm", type="bind", source="/dev/shm", options=("bind", "rprivate", *bits))
+    options = (*bits, "mode=1777", f"size={request.shm_size}")
+    return SpecMount(destination="/dev/shm", type="tmpfs", source="shm", options=options)
 
 
 def _covered(destination: str, taken: set[str]) -> bool:
@@ -314,7 +357,7 @@ def sysctls(request: RunRequest) -> tuple[tuple[str, str], ...]:
     for name, value in request.sysctls:
         if not re.fullmatch(r"[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+", name) or any(not c.isprintable() for c in value):
             raise UsageError(f"sysctl {name!r}: not a name and a value of sysctl(8)")
-        of_ipc = name in IPC_SYSCTLS or name.startswith("fs.mqueue.")
+        of_ipc = request.ipc == PRIVATE and (name in IPC_SYSCTLS or name.startswith("fs.mqueue."))
         if not of_ipc and not (name.startswith("net.") and request.network == "none"):
             hint = "with --network host it would be the host's" if name.startswith("net.") else ""
             raise UsageError(f"sysctl {name}: not one of the container's own namespaces", hint=hint)

@@ -45,6 +45,13 @@ _DEV_LINKS = (
     Op("symlink", target="/dev/core", source="/proc/kcore"),
 )
 
+# What a container gets of the caller's own limits: podman's ceiling for both. A program that closes all fds that it may have
+# open would take minutes with systemd's thousand million.
+_CEILING = 1 << 20
+_AT_MOST = tuple(
+    Limit(resource=rlimits.NUMBERS[name], soft=_CEILING, hard=_CEILING, at_most=True) for name in ("nofile", "nproc")
+)
+
 # Their place must be a directory of the image itself: what is mounted there is trusted afterwards.
 _REAL = ("/proc", "/sys", "/dev")
 
@@ -97,7 +104,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         *_covers("mask", spec.masked_paths),
         *_covers("readonly", spec.readonly_paths),
         *([Op("console", uid=user.uid, mode=place.window[0] << 16 | place.window[1])] if spec.process.terminal else []),
-        *([Op("hostname", data=spec.hostname)] if spec.hostname else []),
+        *([Op("hostname", data=spec.hostname)] if spec.hostname and "uts" in spec.namespaces else []),
         *([Op("domainname", data=spec.domainname)] if spec.domainname else []),
         *([Op("loopback")] if "network" in spec.namespaces else []),
         *([Op("mkdir", target=spec.process.cwd, mode=0o755, uid=user.uid, gid=user.gid)] if spec.process.cwd != "/" else []),
@@ -204,9 +211,9 @@ def _node(device: SpecDevice) -> Op:
 
 def _program(spec: Spec, place: Placement) -> Program:
     process = spec.process
-    limits = (
-        Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits
-    )
+    limits = [Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits]
+    asked = {limit.resource for limit in limits}
+    limits += [limit for limit in _AT_MOST if limit.resource not in asked]
     return Program(
         argv=process.args,
         env=process.env,

@@ -83,6 +83,7 @@ class Record:
     labels: tuple[tuple[str, str], ...] = ()
     stop_signal: str = ""  # as the caller or the image has it, "" for SIGTERM
     stop_timeout: int | None = None  # seconds, None for the default
+    confinement: dict[str, Any] = field(default_factory=dict)  # what was asked of it, docker's HostConfig
     spec: dict[str, Any] = field(default_factory=dict)  # OCI runtime-spec, config.json
     now: State = State()
 

@@ -54,6 +54,25 @@ OPTIONS: list[tuple[list[str], dict[str, object]]] = [
     (["--pull=always"], {"pull": "always"}),
     (["--platform", "linux/arm64"], {"platform": "linux/arm64"}),
     (["--cap-add", "ALL", "--cap-drop=MKNOD"], {"cap_add": ("ALL",), "cap_drop": ("MKNOD",)}),
+    (["--privileged"], {"privileged": True}),
+    (["--security-opt", "no-new-privileges"], {"no_new_privileges": True}),
+    (["--security-opt=no-new-privileges:true"], {"no_new_privileges": True}),
+    (["--security-opt", "no-new-privileges", "--security-opt=no-new-privileges=false"], {}),
+    (["--security-opt", "seccomp=unconfined"], {"seccomp": "unconfined"}),
+    (["--security-opt", "seccomp:unconfined"], {"seccomp": "unconfined"}),
+    (["--security-opt", "seccomp=unconfined", "--security-opt", "seccomp=builtin"], {}),
+    (["--security-opt", "seccomp=/proc/self/status"], {"seccomp": "/proc/self/status"}),
+    (["--security-opt", "apparmor=docker-default"], {"apparmor": "docker-default"}),
+    (["--security-opt", "label=type:a_t", "--security-opt", "label=level:s0:c1"], {"label": ("type:a_t", "level:s0:c1")}),
+    (["--security-opt", "label:disable"], {"label": ("disable",)}),
+    (["--security-opt", "mask=/a:/b", "--security-opt", "mask=/c"], {"mask": ("/a", "/b", "/c")}),
+    (["--security-opt", "unmask=/proc/*:/sys/firmware"], {"unmask": ("/proc/*", "/sys/firmware")}),
+    (["--security-opt", "systempaths=unconfined"], {"unmask": ("ALL",)}),
+    (["--pid", "host"], {"pid": "host"}),
+    (["--pid=private", "--ipc=host"], {"ipc": "host"}),
+    (["--uts=host"], {"uts": "host"}),
+    (["--cgroupns=host"], {"cgroupns": "host"}),
+    (["--userns=host"], {"userns": "host"}),
     (["--device", "/dev/null:r"], {"devices": (Device(source="/dev/null", target="/dev/null", permissions="r"),)}),
     (["--ulimit", "core=0"], {"ulimits": (Ulimit(name="core", soft=0, hard=0),)}),
     (["--sysctl", "kernel.shmall=1"], {"sysctls": (("kernel.shmall", "1"),)}),
@@ -162,6 +181,32 @@ def test_bad_values_name_the_option_and_the_value(words: list[str], message: str
         request(*words)
     assert str(caught.value).startswith(message)
     assert not isinstance(caught.value, Unsupported)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--security-opt", "nosuch", "i"], "'nosuch' is no security option"),
+        (["--security-opt", "seccomp", "i"], "seccomp needs a value"),
+        (["--security-opt", "seccomp=/nosuch", "i"], "seccomp=/nosuch: no such file"),
+        (["--security-opt", "no-new-privileges=maybe", "i"], "no-new-privileges: must be true or false"),
+        (["--security-opt", "systempaths=x", "i"], "the only value is unconfined"),
+        (["--security-opt", "mask=x", "i"], "'x' is no absolute path"),
+        (["--security-opt", "mask=ALL", "i"], "'ALL' is no absolute path"),
+        (["--security-opt", "unmask=/a:", "i"], "'' is no absolute path and not ALL"),
+        (["--security-opt", "writable-cgroups=true", "i"], "cgroups are read-only"),
+        (["--pid", "container:x", "i"], "container:x is not supported"),
+        (["--ipc", "shareable", "i"], "shareable is not supported"),
+        (["--uts", "other", "i"], "must be private or host"),
+        (["--userns", "keep-id", "i"], "keep-id: a user namespace"),
+        (["--ipc", "host", "--shm-size", "1m", "i"], "--shm-size: with --ipc host"),
+    ],
+)
+def test_confinement_that_cannot_be(words: list[str], message: str) -> None:
+    with pytest.raises((UsageError, Unsupported)) as caught:
+        request(*words)
+    assert words[0] in str(caught.value) or words[2] in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("__init__",),
+    ("machine_info",),
     ("container_run",),
     ("image_pull",),
     ("container",),
@@ -29,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_native", "host"),
     ("plan",),
     ("oci", "request"),
+    ("isolation",),
     ("errors",),
     ("values", "overlay", "_version"),
 )

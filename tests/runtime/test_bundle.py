@@ -8,7 +8,7 @@ import pytest
 
 from pyrt.errors import PrivilegeError, Unsupported, UsageError
 from pyrt.oci.image import ImageConfig
-from pyrt.request import Device, Mount, RunRequest
+from pyrt.request import Device, Mount, RunRequest, Ulimit
 from pyrt.runtime import bundle, capabilities, compile, etcfiles, rlimits, signals
 from pyrt.runtime.users import Account
 
@@ -249,3 +249,58 @@ def test_requests_that_cannot_be(request_):
 
 def test_a_request_with_bytes_that_are_no_utf_8_can_be():
     bundle.check(RunRequest(argv=("\udcff",), env=(("A", "\udc80"),), workdir="/\udcfe"))
+
+
+def test_the_hosts_namespaces_are_the_ones_that_were_asked_for():
+    assert spec().namespaces == ("pid", "mount", "uts", "ipc", "cgroup")
+    assert spec(network="none", pid="host", uts="host", ipc="host", cgroupns="host").namespaces == ("mount", "network")
+    hosts = compile.plan(spec(uts="host"), compile.PlainRoot(path="/r"), PLACEMENT)
+    assert not any(op.kind == "hostname" for op in hosts.ops), "the host's name is not the container's to set"
+    shm = next(mount for mount in spec(ipc="host").mounts if mount.destination == "/dev/shm")
+    assert (shm.type, shm.source, "nodev" in shm.options) == ("bind", "/dev/shm", True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"pid": "container:x"}, {"uts": ""}, {"uts": "host", "hostname": "h"}, {"uts": "host", "domainname": "d"},
+     {"userns": "auto"}],
+    ids=str,
+)  # fmt: skip
+def test_namespaces_that_cannot_be(wrong):
+    with pytest.raises((UsageError, Unsupported)):
+        bundle.check(RunRequest(argv=("true",), **wrong))
+
+
+def test_ct_55_a_sysctl_of_the_hosts_ipc_namespace_is_the_hosts():
+    assert spec(sysctls=(("kernel.msgmax", "1"),)).sysctl
+    with pytest.raises(UsageError, match="not one of the container's own"):
+        spec(sysctls=(("kernel.msgmax", "1"),), ipc="host")
+
+
+def test_paths_are_opened_and_hidden_by_name_and_pattern():
+    plain = spec()
+    opened = spec(unmask=("/proc/*", "/sys/firmware/"))
+    now_open = {*plain.masked_paths} - {*opened.masked_paths}
+    assert now_open == {path for path in bundle.MASKED if path.startswith("/proc/") or path == "/sys/firmware"}
+    assert opened.readonly_paths == ()
+    assert spec(unmask=("ALL",)).masked_paths == ()
+    assert spec(mask=("/etc/secret", "/proc/kcore")).masked_paths == (*plain.masked_paths, "/etc/secret")
+    assert spec(privileged=True, mask=("/etc/secret",)).masked_paths == ("/etc/secret",)
+
+
+def test_nodes_open_only_where_the_container_may_make_some():
+    def root(**request: object) -> tuple[object, ...]:
+        made = compile.plan(spec(**request), compile.PlainRoot(path="/r"), PLACEMENT)
+        return next(op.flags for op in made.ops if op.kind == "root")
+
+    bind = Mount(kind="bind", source="/s", target="/t")
+    assert "nodev" in root() and "nodev" in spec(mounts=(bind,)).mounts[-2].options
+    assert "nodev" not in root(privileged=True)
+    assert "nodev" not in root(cap_add=("MKNOD",))
+
+
+def test_the_callers_limits_have_a_ceiling_unless_one_is_asked_for():
+    made = compile.plan(spec(ulimits=(Ulimit(name="nofile", soft=5, hard=6),)), compile.PlainRoot(path="/r"), PLACEMENT)
+    limits = {limit.resource: limit for limit in made.program.limits}
+    assert (limits[7].soft, limits[7].hard, limits[7].at_most) == (5, 6, False)
+    assert (limits[6].soft, limits[6].hard, limits[6].at_most) == (1 << 20, 1 << 20, True)
