@@ -398,7 +398,7 @@ def test_groups(busybox):
     assert busybox("id -G", user="app", group_add=["nogroup", "77"]).stdout.split() == [b"1000", b"77", b"2000", b"65534"]
 
 
-def test_many_threads_at_once(store):
+def test_lc_17_many_threads_at_once(store):
     results: list[bytes] = []
 
     def work(number: int) -> None:
@@ -471,12 +471,12 @@ def test_devices_of_a_directory(busybox, tmp_path):
     assert busybox(script, devices=[device]).stdout == b"1:3\n"
 
 
-def test_arguments_too_large_for_the_kernel(busybox):
+def test_lc_29_arguments_too_large_for_the_kernel(busybox):
     with pytest.raises(CommandNotExecutable, match="too long"):
         busybox("true", env={"A": "x" * (3 << 20)})
 
 
-def test_interrupt_with_the_first_instruction_after_the_start(store, monkeypatch):
+def test_lc_31_interrupt_with_the_first_instruction_after_the_start(store, monkeypatch):
     """Signals are held back during a start, so this is where a Ctrl-C during it comes."""
     from pyrt import container_run
     from pyrt._native.launch import launch
@@ -496,7 +496,7 @@ def test_a_stream_that_cannot_be_leaves_nothing(store):
     assert os.listdir(store.layout.containers) == []
 
 
-def test_caller_that_collects_all_children(store):
+def test_lc_05_caller_that_collects_all_children(store):
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(ContainerError, match="exit code is lost"):

@@ -98,7 +98,7 @@ def test_without_i_stdin_is_empty(start):
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "USR2", "INT", "QUIT", "RTMIN"])
-def test_signals_reach_pid_1(start, name):
+def test_lc_02_signals_reach_pid_1(start, name):
     number = signal.SIGRTMIN if name == "RTMIN" else signal.Signals[f"SIG{name}"]
     trap = 34 if name == "RTMIN" else name
     process = start("busybox", "sh", "-c", f"trap 'echo got; exit 42' {trap}; echo ready; while :; do sleep 0.05; done")
@@ -108,7 +108,7 @@ def test_signals_reach_pid_1(start, name):
     assert (out, process.returncode) == (b"got\n", 42)
 
 
-def test_second_interrupt_kills(start):
+def test_lc_31_second_interrupt_kills(start):
     process = start("busybox", "sh", "-c", "trap '' INT; echo ready; sleep 60")
     ready(process)
     process.send_signal(signal.SIGINT)
@@ -119,7 +119,7 @@ def test_second_interrupt_kills(start):
     assert process.returncode == 137
 
 
-def test_killed_caller_takes_the_container_along(start, store, pyrt):
+def test_lc_07_killed_caller_takes_the_container_along(start, store, pyrt):
     process = start("busybox", "sh", "-c", "echo ready; sleep 3217 & sleep 3217")
     ready(process)
     process.kill()
@@ -132,7 +132,7 @@ def test_killed_caller_takes_the_container_along(start, store, pyrt):
     assert os.listdir(store.layout.containers) == [], "the next command sweeps what was left"
 
 
-def test_container_that_outlives_its_caller_ends_with_the_next_command(start, pyrt):
+def test_lc_07_container_that_outlives_its_caller_ends_with_the_next_command(start, pyrt):
     """A change of ids clears the parent-death signal (prctl(2)): su, gosu, and servers that start as root."""
     process = start("busybox", "busybox", "su", "-s", "/bin/sh", "app", "-c", "echo ready; exec sleep 3218")
     ready(process)
@@ -160,14 +160,14 @@ def test_timeout_ends_it_with_137(pyrt):
     assert "1 s" in result.stderr
 
 
-def test_reader_that_goes_away(store_root, store):
+def test_xc_14_reader_that_goes_away(store_root, store):
     command = " ".join(argv(store_root, "run", "--rm", "busybox", "sh", "-c", "'yes; true'")) + " | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, cwd=REPOSITORY)
     assert (result.stdout, result.stderr) == (b"y\n", b"")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_no_error(store_root, store, closed):
+def test_lc_27_closed_streams_are_no_error(store_root, store, closed):
     command = " ".join(argv(store_root, "run", "--rm", "-i", "busybox", "sh", "-c", "'exit 5'")) + f" {closed}"
     assert subprocess.run(["bash", "-c", command], timeout=60, cwd=REPOSITORY).returncode == 5
 
@@ -244,14 +244,14 @@ def test_dry_run_starts_nothing(pyrt, store):
     assert os.listdir(store.layout.containers) == []
 
 
-def test_caller_that_ignores_its_children(store_root, store):
+def test_lc_05_caller_that_ignores_its_children(store_root, store):
     script = "import os,signal,sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
     command = [sys.executable, "-c", script, *argv(store_root, "run", "--rm", "busybox", "sh", "-c", "exit 6")]
     assert subprocess.run(command, timeout=60, cwd=REPOSITORY).returncode == 6
 
 
 @pytest.mark.parametrize("name", ["HUP", "INT"])
-def test_a_signal_that_was_ignored_stays_ignored(start, name):
+def test_lc_05_a_signal_that_was_ignored_stays_ignored(start, name):
     """nohup, and what a shell without job control does for a job in the background."""
     number = signal.Signals[f"SIG{name}"]
     script = f"trap 'echo got' {name}; trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"
@@ -296,7 +296,7 @@ def test_terminal_of_its_own(terminal):
     assert shown.is_as_before()
 
 
-def test_window_changes_are_passed_on(terminal):
+def test_xc_12_window_changes_are_passed_on(terminal):
     shown = terminal("-it", "busybox", "sh", "-c", "trap 'stty size' WINCH; echo up; while :; do sleep 0.05; done")
     shown.read_until("up")
     shown.resize(40, 120)
@@ -318,7 +318,7 @@ def test_interrupt_on_a_terminal_reaches_the_foreground_job_only(terminal):
     assert shown.wait() == 0
 
 
-def test_terminal_is_restored_when_the_container_is_killed(terminal, pyrt):
+def test_xc_11_terminal_is_restored_when_the_container_is_killed(terminal, pyrt):
     shown = terminal("-it", "--name", "victim", "busybox", "sh")
     shown.type("echo up-$((1+1))\n")
     shown.read_until("up-2")
