@@ -295,8 +295,10 @@ __attribute__((noreturn)) static void reap(long program, int with_tty) {
     call1(__NR_close, PYRT_STATUS_FD);
     for (;;) {
         long signal = call5(__NR_rt_sigtimedwait, (long)&all, 0, 0, sizeof all, 0);
-        if (signal <= 0)
+        if (signal == -EINTR)
             continue;
+        if (signal <= 0)
+            leave(EXIT_NOT_STARTED); /* a profile without this call: there is nothing to wait with, and no spinning */
         if (signal != SIGCHLD) {
             if (!with_tty || (signal != SIGTTIN && signal != SIGTTOU))
                 call2(__NR_kill, program, signal);
@@ -335,6 +337,7 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
     char **envp = argv + *stack + 1;
     const struct pyrt_payload *payload = read_payload();
     prctl(PR_SET_DUMPABLE, 0);
+    call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0); /* no profile has a say in this: before the filter */
     set_session(payload);
     set_limits(payload);
     set_groups(payload);
@@ -357,7 +360,6 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
         load_filter(payload);
     if (payload->flags & PYRT_DIE_WITH_PARENT)
         die_with_parent();
-    call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0);
     if (payload->flags & PYRT_WITH_INIT)
         become_init(payload->flags & PYRT_CONTROLLING_TTY ? 1 : 0);
     execute(payload, argv, envp);

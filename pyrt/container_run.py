@@ -23,7 +23,7 @@ from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
 from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
-from pyrt.runtime import barriers, bundle, compile, copy_up, etcfiles, users
+from pyrt.runtime import barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
@@ -211,7 +211,10 @@ def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
         spec, plan = planned(request, root, host, container_id, store, _memory(request, host), fill_volumes=False)
-    return {"spec": spec.to_json(), "plan": plan.to_json()}
+    document = spec.to_json()
+    if spec.seccomp:
+        document["linux"]["seccomp"] = seccomp.resolved(spec.seccomp, capabilities=plan.program.bounding)
+    return {"spec": document, "plan": plan.to_json()}
 
 
 def prepared(
@@ -223,6 +226,8 @@ def prepared(
     bundle.check(request)
     if request.name is not None:
         check_name(request.name)
+    if request.seccomp:  # a profile that cannot be used ends it before anything is pulled
+        _filter(bundle.seccomp_profile(request), bundle.bounding_set(request, host.capabilities), store.layout.filters)
     store.containers.sweep_some()
     container_id = os.urandom(32).hex()
     with _rooted(request, store, progress) as root:
@@ -264,6 +269,7 @@ def planned(
         held=host.capabilities,
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
+    bounding = capabilities.bits(spec.process.capabilities.bounding)
     placement = compile.Placement(
         directory=directory,
         memory=memory,
@@ -271,6 +277,7 @@ def planned(
         last_capability=host.last_capability,
         with_init=request.init,
         window=_window() if request.tty else (0, 0),
+        filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else ""),
     )
     return spec, compile.plan(spec, _root_mount(request, root), placement)
 
@@ -470,6 +477,11 @@ def _root_mount(request: RunRequest, root: Root) -> compile.OverlayRoot | compil
     if root.image is None:
         return compile.PlainRoot(path=root.layers[0])
     return compile.OverlayRoot(layers=root.layers, volatile=request.remove)
+
+
+def _filter(profile: str, bounding: int, cache: str) -> bytes:
+    """The filter of the profile that a spec names, for a container with these capabilities."""
+    return seccomp.compiled(profile, capabilities=bounding, cache=cache) if profile else b""
 
 
 def _memory(request: RunRequest, host: Host) -> int:

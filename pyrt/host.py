@@ -43,6 +43,14 @@ class Host:
         lines = _read(f"{proc}/meminfo").splitlines()
         return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), 0)
 
+    @staticmethod
+    def kernel() -> tuple[str, tuple[int, int]]:
+        """The machine's name and the kernel's version, major and minor: uname(2)."""
+        names = os.uname()
+        major, _, rest = names.release.partition(".")
+        minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+        return names.machine, (int(major), int(minor or "0"))
+
     def holds(self, capability: int) -> bool:
         """Whether the effective set has this bit."""
         return bool(self.capabilities >> capability & 1)

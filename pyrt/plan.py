@@ -53,7 +53,8 @@ class Limit:
 class Program:
     """What stage2 does last: csrc/payload.h. Capabilities are bit sets by the numbers of capabilities(7).
 
-    ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are.
+    ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are. ``filter``
+    is the seccomp program, an array of struct sock_filter, b"" for none.
     """
 
     argv: tuple[str, ...]
@@ -72,6 +73,7 @@ class Program:
     with_init: bool = False
     die_with_parent: bool = True
     controlling_tty: bool = False
+    filter: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan as ``pyrt run --dry-run`` prints it."""
         program = {name: getattr(self.program, name) for name in Program.__slots__}
+        program["filter"] = len(self.program.filter) // 8  # instructions
         program["limits"] = [{name: getattr(limit, name) for name in Limit.__slots__} for limit in self.program.limits]
         return {
             "namespaces": [*self.namespaces],

@@ -104,7 +104,7 @@ def _vector(words: tuple[str, ...]) -> tuple[Any, Any]:
     return ffi.new("char *[]", [*pointers, ffi.NULL]), buffer
 
 
-def payload(program: Program, bpf: bytes = b"") -> bytes:
+def payload(program: Program) -> bytes:
     """The bytes of csrc/payload.h for a program: the header, then the tables at the offsets that it names."""
     header = ffi.new("struct pyrt_payload *")
     size: int = ffi.sizeof("struct pyrt_payload")
@@ -133,8 +133,8 @@ def payload(program: Program, bpf: bytes = b"") -> bytes:
     header.nlimits = len(program.limits)
     packed = [_LIMIT.pack(limit.resource, limit.at_most, limit.soft, limit.hard) for limit in program.limits]
     header.limits = place(b"".join(packed))
-    header.nfilter = len(bpf) // 8
-    header.filter = place(bpf)
+    header.nfilter = len(program.filter) // 8
+    header.filter = place(program.filter)
     header.workdir = place(os.fsencode(program.workdir) + b"\0")
     header.ncandidates = len(program.candidates)
     header.candidates = place(b"".join(os.fsencode(path) + b"\0" for path in program.candidates))

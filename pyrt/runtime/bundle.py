@@ -23,7 +23,7 @@ from pyrt.oci.spec import (
     SpecUser,
 )
 from pyrt.request import HOST, PRIVATE, Device, Mount, RunRequest
-from pyrt.runtime import capabilities, rlimits
+from pyrt.runtime import capabilities, rlimits, seccomp
 from pyrt.runtime.users import Account
 from pyrt.values import dataclass
 
@@ -66,9 +66,7 @@ class Surroundings:
 def make(request: RunRequest, image: ImageConfig | None, account: Account, place: Surroundings) -> Spec:
     """The spec of one container. Raises UsageError for what only shows here: no command, a mount on a forbidden place."""
     cwd = working_directory(request, image)
-    bounding = capabilities.effective(
-        request.cap_add, request.cap_drop, held=place.held, privileged=request.privileged
-    )
+    bounding = bounding_set(request, place.held)
     permitted = bounding if account.uid == 0 else 0
     process = SpecProcess(
         args=arguments(request, image),
@@ -101,8 +99,20 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
         readonly_paths=read_only,
         sysctl=sysctls(request),
         rootfs_propagation="slave" if any("slave" in m.propagation for m in request.mounts) else "private",
+        seccomp=seccomp_profile(request),
         annotations=request.annotations,
     )
+
+
+def bounding_set(request: RunRequest, held: int) -> int:
+    """The capabilities that the container may ever have, of those that we hold (bits)."""
+    return capabilities.effective(request.cap_add, request.cap_drop, held=held, privileged=request.privileged)
+
+
+def seccomp_profile(request: RunRequest) -> str:
+    """The path of a profile, "default" for pyrt's own, "" for none: --privileged has only one that is asked for (docker)."""
+    profile = request.seccomp or (seccomp.UNCONFINED if request.privileged else seccomp.DEFAULT)
+    return "" if profile == seccomp.UNCONFINED else profile
 
 
 def check(request: RunRequest) -> None:
@@ -118,6 +128,8 @@ def check(request: RunRequest) -> None:
         raise UsageError("a host name of the container's own and the host's UTS namespace exclude each other")
     if request.pull not in ("missing", "always", "never"):
         raise UsageError(f"pull {request.pull!r}: not missing, always or never")
+    if request.seccomp not in ("", seccomp.UNCONFINED) and not request.seccomp.startswith("/"):
+        raise UsageError(f"seccomp profile {request.seccomp!r}: neither an absolute path nor {seccomp.UNCONFINED}")
     for mount in request.mounts:
         check_mount(mount)
     for device in request.devices:

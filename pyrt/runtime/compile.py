@@ -85,6 +85,7 @@ class Placement:
     last_capability: int
     with_init: bool = False
     window: tuple[int, int] = (0, 0)  # rows, columns
+    filter: bytes = b""  # Program.filter
 
 
 def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
@@ -230,6 +231,7 @@ def _program(spec: Spec, place: Placement) -> Program:
         no_new_privileges=process.no_new_privileges,
         with_init=place.with_init,
         controlling_tty=process.terminal,
+        filter=place.filter,
     )
 
 

@@ -1,8 +1,9 @@
 """Where everything of the store lies on disk, and the checks before anything is trusted there.
 
 Data root: ``blobs/`` ``index.json`` ``oci-layout`` (an OCI image layout, image-spec image-layout.md), ``layers/``,
-``containers/``, ``volumes/``, ``tmp/``, ``locks/``. Every directory is 0700 whatever the umask is: layers hold the
-image's setuid programs, and nobody but the owner of the store may reach them (the class of CVE-2024-25621).
+``containers/``, ``volumes/``, ``filters/`` (compiled seccomp filters), ``tmp/``, ``locks/``. Every directory is 0700
+whatever the umask is: layers hold the image's setuid programs, and nobody but the owner of the store may reach them (the class
+of CVE-2024-25621).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pyrt.oci.digest import Digest
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-DIRECTORIES = ("blobs", "blobs/sha256", "layers", "containers", "names", "scratch", "volumes", "tmp", "locks")
+DIRECTORIES = ("blobs", "blobs/sha256", "layers", "containers", "names", "scratch", "volumes", "filters", "tmp", "locks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class StoreLayout:
     @property
     def volumes(self) -> str:
         return f"{self.root}/volumes"
+
+    @property
+    def filters(self) -> str:
+        return f"{self.root}/filters"
 
     @property
     def tmp(self) -> str:
