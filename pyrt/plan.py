@@ -53,7 +53,8 @@ class Limit:
 class Program:
     """What stage2 does last: csrc/payload.h. Capabilities are bit sets by the numbers of capabilities(7).
 
-    ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are.
+    ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are. ``label``
+    are words for the security module, written to the first of ``label_files`` that exists below a procfs (operation "proc").
     """
 
     argv: tuple[str, ...]
@@ -72,6 +73,8 @@ class Program:
     with_init: bool = False
     die_with_parent: bool = True
     controlling_tty: bool = False
+    label: str = ""
+    label_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
