@@ -26,7 +26,7 @@ WRITER = [
     *("directories.c", "deferred.c", "metadata.c", "removal.c"),
 ]
 LAYER = ["layer.c", *TAR, *WRITER]
-LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "inroot.c", "console.c"]
+LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "inroot.c", "private_proc.c", "console.c"]
 SOURCES = ["error.c", *RESOLVE, *LAYER, *LAUNCH]
 
 

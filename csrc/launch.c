@@ -20,7 +20,7 @@
 #define STACK_SIZE (256u << 10)
 #define SIGNAL_SET_SIZE 8 /* the kernel's sigset_t, _NSIG / 8 */
 #define LAST_SIGNAL 64
-#define FIRST_FREE_FD (PYRT_STAGE2_FD + 1)
+#define FIRST_FREE_FD (PYRT_PROC_FD + 1)
 #define SYS_CLOSE_RANGE 436 /* Linux 5.9, the same number on every architecture */
 
 int pyrt_sealed_memfd(const char *name, const void *bytes, uint64_t size) {
@@ -55,7 +55,7 @@ static void reset_signals(void) {
 }
 
 /* close_range(2) by hand, before Linux 5.9: what /proc/self/fd lists. It has to be opened before the root is left. */
-static void close_listed(int list) {
+static void close_listed(int list, int first) {
     char entries[2048];
     long size;
     while ((size = syscall(SYS_getdents64, list, entries, sizeof entries)) > 0)
@@ -65,7 +65,7 @@ static void close_listed(int list) {
             const char *digit = entry->d_name;
             while (*digit >= '0' && *digit <= '9')
                 fd = fd * 10 + (*digit++ - '0');
-            if (digit != entry->d_name && fd >= FIRST_FREE_FD && fd != list)
+            if (digit != entry->d_name && fd >= first && fd != list)
                 fcntl(fd, F_SETFD, FD_CLOEXEC);
             position += entry->d_reclen;
         }
@@ -76,17 +76,22 @@ struct child {
     int status; /* the write end */
 };
 
-/* Puts the fds in their places: 0, 1, 2, then payload, status and stage2. All are first moved out of the way. */
-static int arrange_fds(struct child *child) {
+/* How many fds stage2 gets: procfs is the last, and only there where a label has to be written. */
+static int count_fds(const struct child *child) {
+    return child->walk.proc < 0 ? PYRT_PROC_FD : FIRST_FREE_FD;
+}
+
+/* Puts the fds in their places: 0, 1, 2, then payload, status, stage2, procfs. All are first moved out of the way. */
+static int arrange_fds(struct child *child, int count) {
     const struct pyrt_launch *launch = child->walk.launch;
     int wanted[FIRST_FREE_FD] = {launch->stdio[0], launch->stdio[1], launch->stdio[2],
-                                 launch->payload,  child->status,    launch->stage2};
+                                 launch->payload,  child->status,    launch->stage2,   child->walk.proc};
     if (child->walk.terminal >= 0)
         wanted[0] = wanted[1] = wanted[2] = child->walk.terminal;
-    for (int i = 0; i < FIRST_FREE_FD; i++)
+    for (int i = 0; i < count; i++)
         if ((wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD)) < 0)
             return -1;
-    for (int i = 0; i < FIRST_FREE_FD; i++)
+    for (int i = 0; i < count; i++)
         if (dup3(wanted[i], i, i == PYRT_STAGE2_FD ? O_CLOEXEC : 0) < 0)
             return -1;
     return 0;
@@ -99,12 +104,13 @@ static int run_child(void *argument) {
     if (pyrt_walk_operations(&child->walk) < 0)
         return 1;
     child->walk.index = -1;
-    if (arrange_fds(child) < 0) {
+    int count = count_fds(child);
+    if (arrange_fds(child, count) < 0) {
         pyrt_walk_fail(&child->walk, PYRT_AT_FDS, "");
         return 1;
     }
-    if (syscall(SYS_CLOSE_RANGE, FIRST_FREE_FD, ~0u, 0) < 0)
-        close_listed(list);
+    if (syscall(SYS_CLOSE_RANGE, count, ~0u, 0) < 0)
+        close_listed(list, count);
     reset_signals();
     syscall(SYS_execveat, PYRT_STAGE2_FD, "", launch->argv, launch->envp, AT_EMPTY_PATH);
     pyrt_walk_fail(&child->walk, PYRT_AT_STAGE2, "");
@@ -155,7 +161,11 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console_ends) < 0)
         return pyrt_fail(error, PYRT_AT_PREPARE, errno, -1, "socketpair", 10);
     pyrt_fd console = console_ends[0], console_write = console_ends[1];
-    struct child child = {{launch, error, -1, -1, console_write, -1, -1}, status_write};
+    struct child child = {
+        .walk = {.launch = launch, .error = error, .root = -1, .null = -1, .console = console_write, .terminal = -1,
+                 .proc = -1, .index = -1},
+        .status = status_write,
+    };
     int pidfd = -1;
     long pid = pyrt_clone(launch->namespaces, launch->cgroup, run_child, &child, stack, STACK_SIZE, &pidfd);
     if (pid < 0)

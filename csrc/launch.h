@@ -34,6 +34,7 @@ enum pyrt_launch_step {
     PYRT_AT_NODE,
     PYRT_AT_SYMLINK,
     PYRT_AT_SYSCTL,
+    PYRT_AT_PROC,
     PYRT_AT_HOSTNAME,
     PYRT_AT_LOOPBACK,
     PYRT_AT_CONSOLE,
@@ -48,6 +49,7 @@ enum pyrt_launch_step {
     PYRT_AT_CAPABILITIES,
     PYRT_AT_NO_NEW_PRIVILEGES,
     PYRT_AT_SECCOMP,
+    PYRT_AT_LABEL,
     PYRT_AT_WORKDIR,
     PYRT_AT_INIT,
     PYRT_AT_PARENT,
@@ -73,6 +75,7 @@ enum pyrt_op_kind {
     PYRT_OP_NODE,     /* target below /dev; mode with its S_IFMT bits; device; uid and gid */
     PYRT_OP_SYMLINK,  /* target below /dev; source: what it points to */
     PYRT_OP_MKDIR,    /* target; mode; uid; gid: the missing directories of the path, in the root */
+    PYRT_OP_PROC,     /* a procfs of its own for stage2, to write the label to */
     PYRT_OP_SYSCTL,   /* target: path below /proc/sys; data: the value */
     PYRT_OP_HOSTNAME, /* data */
     PYRT_OP_DOMAINNAME,

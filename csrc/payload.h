@@ -13,7 +13,8 @@ enum pyrt_payload_constant {
     PYRT_PAYLOAD_VERSION = 1,
     PYRT_PAYLOAD_FD = 3,
     PYRT_STATUS_FD = 4,
-    PYRT_STAGE2_FD = 5
+    PYRT_STAGE2_FD = 5,
+    PYRT_PROC_FD = 6 /* a procfs of our own, where there is a label to write */
 };
 
 enum pyrt_payload_flag {
@@ -45,6 +46,8 @@ struct pyrt_payload {
     uint32_t ncandidates;
     uint32_t candidates;  /* offset of strings, one after the other: the paths to try in turn */
     uint32_t last_capability; /* /proc/sys/kernel/cap_last_cap */
+    uint32_t label;       /* offset of the words for the security module, 0 for none */
+    uint32_t label_files; /* offset of strings, one after the other, the last one empty: where the words go, below procfs */
 };
 
 struct pyrt_limit {

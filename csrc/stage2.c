@@ -2,14 +2,17 @@
  *
  * Theory of operation. The launcher has made the namespaces and the root; it executes this program from a sealed memfd
  * with the image's own argv and environment, and three fds: the payload (3), the status pipe (4) and this program (5,
- * close-on-exec). What the container can find of us in /proc is a sealed memfd of two kilobytes: no interpreter, no heap,
- * no host path (CVE-2019-5736). Order, and why:
+ * close-on-exec); a fourth, a procfs (6), where a label has to be written. What the container can find of us in /proc is
+ * a sealed memfd of three kilobytes: no interpreter, no heap, no host path (CVE-2019-5736). Order, and why:
  *
  *   limits, groups, bounding set   while we still may
  *   no_new_privs, seccomp          a filter needs either no_new_privs or CAP_SYS_ADMIN, so it comes before the ids unless
  *                                  no_new_privs is set, then last
  *   working directory              as root first, as the user where that fails (runc does both)
  *   ids, capabilities              then nothing is left to give up
+ *   label                          last, because a profile that is entered at once (--init) may forbid any of the above; its
+ *                                  file is opened first of all, before a filter can be in the way. The kernel takes the
+ *                                  words from the process that opened the file alone, so nobody can do it for us
  *   parent check, exec
  *
  *   Should:  report each failure as one struct pyrt_error on the status pipe; an end of file there means "executed".
@@ -19,11 +22,13 @@
  * No libc: every byte here is mapped into a container, and a static libc would make it a hundred times larger.
  */
 #include <asm/ioctls.h>
+#include <asm/statfs.h>
 #include <asm/unistd.h>
 #include <linux/capability.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/mman.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -157,6 +162,41 @@ static const void *at(const struct pyrt_payload *payload, uint32_t offset) {
     return (const char *)payload + offset;
 }
 
+static const char *after(const char *string) {
+    while (*string)
+        string++;
+    return string + 1;
+}
+
+/* The file that takes the words for the security module, -1 where there are none. Below a procfs of ours, never below the
+ * container's /proc, and looked at once more: words that land in another file are no label (CVE-2019-16884). */
+static int open_label(const struct pyrt_payload *payload) {
+    if (!payload->label)
+        return -1;
+    long file = -ENOENT;
+    const char *path = at(payload, payload->label_files);
+    for (; file == -ENOENT && *path; path = after(path))
+        file = call6(__NR_openat, PYRT_PROC_FD, (long)path, O_WRONLY | O_CLOEXEC, 0, 0, 0);
+    call1(__NR_close, PYRT_PROC_FD);
+    struct statfs fs;
+    long result = file < 0 ? file : call2(__NR_fstatfs, file, (long)&fs);
+    if (result < 0)
+        fail(PYRT_AT_LABEL, result, at(payload, payload->label));
+    if (fs.f_type != PROC_SUPER_MAGIC)
+        fail(PYRT_AT_LABEL, -ENXIO, at(payload, payload->label));
+    return (int)file;
+}
+
+static void write_label(const struct pyrt_payload *payload, int file) {
+    if (file < 0)
+        return;
+    const char *label = at(payload, payload->label);
+    long result = call3(__NR_write, file, (long)label, after(label) - label - 1);
+    if (result < 0)
+        fail(PYRT_AT_LABEL, result, label);
+    call1(__NR_close, file);
+}
+
 static void set_session(const struct pyrt_payload *payload) {
     call1(__NR_umask, payload->umask);
     /* EPERM: we lead one already (PID 1 of a new pid namespace leads none, an exec'd process might). */
@@ -276,9 +316,7 @@ __attribute__((noreturn)) static void execute(const struct pyrt_payload *payload
             forbidden = forbidden ? forbidden : candidate;
         else if (result != -ENOENT && result != -ENOTDIR)
             fail(PYRT_AT_EXEC, result, candidate);
-        while (*candidate)
-            candidate++;
-        candidate++;
+        candidate = after(candidate);
     }
     if (forbidden)
         fail(PYRT_AT_EXEC, -EACCES, forbidden);
@@ -337,6 +375,7 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
     char **envp = argv + *stack + 1;
     const struct pyrt_payload *payload = read_payload();
     prctl(PR_SET_DUMPABLE, 0);
+    int label = open_label(payload);           /* the lowest number that is free: the payload's */
     call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0); /* no profile has a say in this: before the filter */
     set_session(payload);
     set_limits(payload);
@@ -360,6 +399,7 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
         load_filter(payload);
     if (payload->flags & PYRT_DIE_WITH_PARENT)
         die_with_parent();
+    write_label(payload, label);
     if (payload->flags & PYRT_WITH_INIT)
         become_init(payload->flags & PYRT_CONTROLLING_TTY ? 1 : 0);
     execute(payload, argv, envp);

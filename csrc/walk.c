@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "private_proc.h"
 #include "resolve.h"
 
 int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject) {
@@ -96,6 +97,12 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return 0;
 }
 
+static int open_proc(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    (void)op;
+    walk->proc = pyrt_private_proc(walk->launch->newroot);
+    return walk->proc < 0 ? pyrt_walk_fail(walk, PYRT_AT_PROC, "") : 0;
+}
+
 static int set_hostname(struct pyrt_walk *walk, const struct pyrt_step *op) {
     int result = op->kind == PYRT_OP_HOSTNAME ? sethostname(op->data, strlen(op->data))
                                               : setdomainname(op->data, strlen(op->data));
@@ -130,6 +137,7 @@ static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_step *) = 
     [PYRT_OP_NODE] = make_node,
     [PYRT_OP_SYMLINK] = make_symlink,
     [PYRT_OP_MKDIR] = make_directory,
+    [PYRT_OP_PROC] = open_proc,
     [PYRT_OP_SYSCTL] = write_sysctl,
     [PYRT_OP_HOSTNAME] = set_hostname,
     [PYRT_OP_DOMAINNAME] = set_hostname,

@@ -20,6 +20,7 @@ struct pyrt_walk {
     int null;                 /* O_PATH of its /dev/null, verified, -1 before it is needed */
     int console;              /* where the pty's master goes, SCM_RIGHTS */
     int terminal;             /* the pty's slave, -1 without one */
+    int proc;                 /* the procfs that stage2 gets, -1 for none */
     int index;                /* of the operation at hand */
 };
 

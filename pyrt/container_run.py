@@ -23,7 +23,7 @@ from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
 from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
-from pyrt.runtime import barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
+from pyrt.runtime import apparmor, barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
@@ -90,6 +90,9 @@ def run(
     cap_add: Sequence[str] = (),
     cap_drop: Sequence[str] = (),
     privileged: bool = False,
+    seccomp: str = "",
+    apparmor: str = "",
+    label: Sequence[str] = (),
     no_new_privileges: bool = False,
     mask: Sequence[str] = (),
     unmask: Sequence[str] = (),
@@ -136,6 +139,9 @@ def run(
         cap_add=tuple(cap_add),
         cap_drop=tuple(cap_drop),
         privileged=privileged,
+        seccomp=seccomp if seccomp in ("", "unconfined") else os.path.abspath(seccomp),
+        apparmor=apparmor,
+        label=tuple(label),
         no_new_privileges=no_new_privileges,
         mask=tuple(mask),
         unmask=tuple(unmask),
@@ -210,7 +216,8 @@ def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     bundle.check(request)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
-        spec, plan = planned(request, root, host, container_id, store, _memory(request, host), fill_volumes=False)
+        memory, profile = _memory(request, host), _apparmor(request, host, load=False).profile
+        spec, plan = planned(request, root, host, container_id, store, memory, profile=profile, fill_volumes=False)
     document = spec.to_json()
     if spec.seccomp:
         document["linux"]["seccomp"] = seccomp.resolved(spec.seccomp, capabilities=plan.program.bounding)
@@ -230,20 +237,25 @@ def prepared(
         _filter(bundle.seccomp_profile(request), bundle.bounding_set(request, host.capabilities), store.layout.filters)
     store.containers.sweep_some()
     container_id = os.urandom(32).hex()
+    confined = _apparmor(request, host)
     with _rooted(request, store, progress) as root:
         memory = _memory(request, host)
-        spec, plan = planned(request, root, host, container_id, store, memory)
+        spec, plan = planned(request, root, host, container_id, store, memory, profile=confined.profile)
         held = store.containers.create(_record(request, container_id, root.image, spec, in_memory=memory > 0))
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
-    return Prepared(held=held, spec=spec, plan=plan, isolation=barriers.of(spec))
+    return Prepared(held=held, spec=spec, plan=plan, isolation=barriers.of(spec, (("AppArmor", confined.why),)))
 
 
 def default_isolation(host: Host) -> Isolation:
     """What stands between the host and a container that nothing special was asked for; nothing is made."""
     account = users.Account(uid=0, gid=0, groups=(0,), home="/root")
-    place = bundle.Surroundings(hostname="", root_path="/", etc_files=(), volumes=(), held=host.capabilities)
-    return barriers.of(bundle.make(RunRequest(argv=("true",)), None, account, place))
+    request = RunRequest(argv=("true",))
+    confined = _apparmor(request, host, load=False)
+    place = bundle.Surroundings(
+        hostname="", root_path="/", etc_files=(), volumes=(), held=host.capabilities, apparmor_profile=confined.profile
+    )
+    return barriers.of(bundle.make(request, None, account, place), (("AppArmor", confined.why),))
 
 
 def planned(
@@ -254,9 +266,11 @@ def planned(
     store: Store,
     memory: int,
     *,
+    profile: str = "",
     fill_volumes: bool = True,
 ) -> tuple[Spec, Plan]:
-    """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk."""
+    """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk.
+    ``profile`` is AppArmor's, "" for none."""
     account = _account(request, root)
     name = _hostname(request, container_id)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
@@ -267,6 +281,8 @@ def planned(
         etc_files=tuple((f"/{file}", f"{directory}/{file}") for file, _ in files),
         volumes=_volumes(request, root, store, fill=fill_volumes),
         held=host.capabilities,
+        apparmor_profile=profile,
+        selinux_label=_selinux_label(request),
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
     bounding = capabilities.bits(spec.process.capabilities.bounding)
@@ -421,6 +437,18 @@ def _account(request: RunRequest, root: Root) -> users.Account:
 @lru_cache(maxsize=256)
 def _account_of_layers(layers: tuple[str, ...], user: str, group_add: tuple[str, ...]) -> users.Account:
     return users.find(user, group_add, ImageTree(layers))
+
+
+def _apparmor(request: RunRequest, host: Host, *, load: bool = True) -> apparmor.Choice:
+    return apparmor.choose(request.apparmor, privileged=request.privileged, host=host, load=load)
+
+
+def _selinux_label(request: RunRequest) -> str:
+    if not request.label:
+        return ""
+    from pyrt.runtime import selinux
+
+    return selinux.choose(request.label)
 
 
 def _volumes(request: RunRequest, root: Root, store: Store, *, fill: bool) -> tuple[tuple[str, str], ...]:

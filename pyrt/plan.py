@@ -54,7 +54,8 @@ class Program:
     """What stage2 does last: csrc/payload.h. Capabilities are bit sets by the numbers of capabilities(7).
 
     ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are. ``filter``
-    is the seccomp program, an array of struct sock_filter, b"" for none.
+    is the seccomp program, an array of struct sock_filter, b"" for none. ``label`` are words for the security module, written
+    to the first of ``label_files`` that exists below a procfs (operation "proc").
     """
 
     argv: tuple[str, ...]
@@ -74,6 +75,8 @@ class Program:
     die_with_parent: bool = True
     controlling_tty: bool = False
     filter: bytes = b""
+    label: str = ""
+    label_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,13 +26,23 @@ _STEPS = {
     "OVERLAY": "mount the layers", "ROOT": "mount the root directory", "RESOLVE": "make the mount point",
     "MKDIR": "make the directory", "MOUNT": "mount", "BIND": "bind the mount at", "SOURCE": "open the mount's source",
     "MASK": "mask", "READONLY": "make read-only", "NODE": "make the device node", "SYMLINK": "make the link",
+    "PROC": "open a procfs for the label",
     "SYSCTL": "set the sysctl", "HOSTNAME": "set the host name", "LOOPBACK": "bring up the loopback interface",
     "CONSOLE": "make the terminal", "PIVOT": "enter the new root", "FDS": "arrange the file descriptors",
     "STAGE2": "execute the last step", "PAYLOAD": "read the last step's orders", "LIMITS": "set the resource limits",
     "GROUPS": "set the groups", "USER": "set the user", "CAPABILITIES": "set the capabilities",
     "NO_NEW_PRIVILEGES": "set no_new_privs", "SECCOMP": "load the seccomp filter", "WORKDIR": "enter the working directory",
+    "LABEL": "give the container the label",
     "INIT": "start the init process", "PARENT": "tie the container to its parent", "EXEC": "execute",
 }  # fmt: skip
+
+# What AppArmor and SELinux mean by the errors of a write to /proc/self/attr.
+_LABEL_HINTS = {
+    errno.ENOENT: "the kernel has no such profile",
+    errno.EINVAL: "no security module of this kernel takes it",
+    errno.EACCES: "what pyrt itself is confined by forbids the change",
+    errno.EPERM: "no_new_privs, or what pyrt itself is confined by, forbids the change",
+}
 
 
 class Started:
@@ -139,6 +149,9 @@ def payload(program: Program) -> bytes:
     header.ncandidates = len(program.candidates)
     header.candidates = place(b"".join(os.fsencode(path) + b"\0" for path in program.candidates))
     header.last_capability = program.last_capability
+    if program.label:
+        header.label = place(os.fsencode(program.label) + b"\0")
+        header.label_files = place(b"".join(os.fsencode(path) + b"\0" for path in (*program.label_files, "")))
     header.size = size
     return bytes(ffi.buffer(header)) + b"".join(tables)
 
@@ -245,6 +258,8 @@ def _hint(step: str, number: int) -> str:
         return "something else than a directory stands there in the image"
     if step in ("PRIVATE", "PIVOT") and number == errno.EINVAL:
         return "the root directory of this process is no mount point, as in a chroot or an initramfs"
+    if step == "LABEL":
+        return _LABEL_HINTS.get(number, "")
     if step == "OVERLAY" and number == errno.E2BIG:
         return "too many layers"
     if step == "OVERLAY" and number == errno.EINVAL:

@@ -54,13 +54,15 @@ _CGROUP = SpecMount(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the bundle needs to know of the container's place: where its own /etc files and each named volume are, the
-    root's path for the record, and the capabilities that we hold (bits)."""
+    root's path for the record, the capabilities that we hold (bits), and the label that the security module has for it."""
 
     hostname: str
     root_path: str
     etc_files: tuple[tuple[str, str], ...]  # (path in the container, host path)
     volumes: tuple[tuple[str, str], ...]  # (target, host directory) of each named volume
     held: int
+    apparmor_profile: str = ""
+    selinux_label: str = ""
 
 
 def make(request: RunRequest, image: ImageConfig | None, account: Account, place: Surroundings) -> Spec:
@@ -84,6 +86,8 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
         ),
         terminal=request.tty,
         no_new_privileges=request.no_new_privileges,
+        apparmor_profile=place.apparmor_profile,
+        selinux_label=place.selinux_label,
     )
     masked, read_only = covered_paths(request)
     return Spec(

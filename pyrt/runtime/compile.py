@@ -13,7 +13,7 @@ from functools import lru_cache
 from pyrt.errors import Unsupported
 from pyrt.oci.spec import Spec, SpecDevice, SpecMount
 from pyrt.plan import Limit, Op, Plan, Program
-from pyrt.runtime import capabilities, rlimits
+from pyrt.runtime import apparmor, capabilities, rlimits
 from pyrt.runtime.bundle import NODES, PROC_FILES
 from pyrt.values import dataclass
 
@@ -99,6 +99,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
     ops = [
         Op("private", mount_flags=MS_REC | (MS_SLAVE if spec.rootfs_propagation == "slave" else MS_PRIVATE)),
         *_scratch(root, place),
+        *([Op("proc")] if label(spec, with_init=place.with_init)[0] else []),
         _root(root, place, devices="CAP_MKNOD" in spec.process.capabilities.bounding),
         *_mounts(spec, place, own_dev),
         *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
@@ -215,6 +216,7 @@ def _program(spec: Spec, place: Placement) -> Program:
     limits = [Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits]
     asked = {limit.resource for limit in limits}
     limits += [limit for limit in _AT_MOST if limit.resource not in asked]
+    words, files = label(spec, with_init=place.with_init)
     return Program(
         argv=process.args,
         env=process.env,
@@ -232,7 +234,24 @@ def _program(spec: Spec, place: Placement) -> Program:
         with_init=place.with_init,
         controlling_tty=process.terminal,
         filter=place.filter,
+        label=words,
+        label_files=files,
     )
+
+
+def label(spec: Spec, *, with_init: bool) -> tuple[str, tuple[str, ...]]:
+    """The words for the security module and the files of procfs that take them. Raises Unsupported for two modules at once,
+    which no kernel so far has in force together."""
+    process = spec.process
+    if process.selinux_label and process.apparmor_profile:
+        raise Unsupported(f"SELinux label {process.selinux_label} and AppArmor profile {process.apparmor_profile} together")
+    if process.selinux_label:
+        from pyrt.runtime import selinux
+
+        return selinux.writes(process.selinux_label, with_init=with_init)
+    if process.apparmor_profile:
+        return apparmor.writes(process.apparmor_profile, with_init=with_init)
+    return "", ()
 
 
 def candidates(program: str, env: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,8 +34,8 @@ def test_the_wheel_holds_the_package_and_what_was_compiled(built: Built) -> None
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         metadata = wheel.read(f"pyrt_runtime-{VERSION}.dist-info/METADATA").decode()
         modes = {name: wheel.getinfo(name).external_attr >> 16 & 0o777 for name in names}
-    data = {"pyrt/py.typed", "pyrt/runtime/seccomp.json", "pyrt/runtime/syscalls.txt"}
-    assert names == python | compiled | data
+    data = {"py.typed", "runtime/apparmor.profile", "runtime/seccomp.json", "runtime/syscalls.txt"}
+    assert names == python | compiled | {f"pyrt/{name}" for name in data}
     assert all(modes[f"pyrt/_native/bin/{program}"] == 0o755 for program in PROGRAMS)
     assert "License-Expression: Apache-2.0" in metadata and "Requires-Python: >=3.10" in metadata
 
