@@ -33,6 +33,8 @@
 #define PYRT_MAX_REMOVAL_DEPTH 128
 /* Bytes of memory for the attributes of directories, which wait for the end: enough for half a million of them. */
 #define PYRT_MAX_DEFERRED ((size_t)128 << 20)
+/* Bytes of names of directories that a digest has still to enter: millions of them. */
+#define PYRT_MAX_PENDING ((size_t)1 << 26)
 /* What a caller gets who names no limits of his own: entries, and the sum of their apparent sizes. */
 #define PYRT_DEFAULT_MAX_ENTRIES (UINT64_C(1) << 22)
 #define PYRT_DEFAULT_MAX_BYTES (UINT64_C(1) << 40)

@@ -28,6 +28,7 @@ INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 COMMANDS = {
+    "check": "pyrt.cli.check",
     "container": "pyrt.cli.container",
     "help": "pyrt.cli.help",
     "image": "pyrt.cli.image",

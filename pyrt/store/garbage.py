@@ -45,7 +45,8 @@ def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterabl
     with ExitStack() as later, hold(layout.lock(STORE_LOCK)):
         needed = reachable(content, roots(layout))
         if only is None:
-            candidates = {str(digest) for digest in content.digests()} | {f"sha256:{n}" for n in layers.names()}
+            here = {*layers.names(), *layers.recorded()}
+            candidates = {str(digest) for digest in content.digests()} | {f"sha256:{name}" for name in here}
         else:
             candidates = reachable(content, set(only))
         blobs, trees, reclaimed = [], [], 0
@@ -58,6 +59,9 @@ def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterabl
                 blobs.append(text)
             if layers.has(digest) and layers.retire(digest.hex, later.enter_context(entry(layout, "dead"))):
                 trees.append(text)
+        for digest in {parse_or_none(f"sha256:{name}") for name in layers.recorded()}:
+            if digest is not None and str(digest) in candidates and not layers.has(digest):
+                layers.forget(digest)
     return Garbage(blobs=tuple(blobs), layers=tuple(trees), reclaimed=reclaimed)
 
 

@@ -182,6 +182,7 @@ class Work:
             elif layer.diff_id != result.diff_id:
                 raise wrong_diff_id(layer, result.diff_id)
             scope.check()
+            staged.seal()
             self._sync_a_repair(blob.digest, result.diff_id)
             if writer is not None:
                 writer.commit()

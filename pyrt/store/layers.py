@@ -1,23 +1,29 @@
 """Unpacked layers by diff id: each a directory tree, shared by all images, never changed after the rename that commits
 it.
+
+    layers/<hex>       the tree
+    layers/<hex>.tree  what it was when it was unpacked (tree_record.py), there before the tree is; older stores have none
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pyrt.errors import UsageError
 from pyrt.oci.digest import Digest
 from pyrt.overlay import is_opaque
 from pyrt.store.layout import refused
-from pyrt.store.staging import entry
+from pyrt.store.locks import LockHeld, hold
+from pyrt.store.staging import entry, lock_of, named_entry, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pyrt.store.layout import StoreLayout
+
+RECORD = ".tree"
 
 
 class Layers:
@@ -47,16 +53,26 @@ class Layers:
 
     def names(self) -> list[str]:
         """The hex of the diff id of every layer that is here."""
-        return os.listdir(self._layout.layers)
+        return [name for name in os.listdir(self._layout.layers) if not name.endswith(RECORD)]
+
+    def recorded(self) -> list[str]:
+        """The hex of the diff id of every layer of which there is a record, with or without the tree."""
+        return [name.removesuffix(RECORD) for name in os.listdir(self._layout.layers) if name.endswith(RECORD)]
+
+    def record(self, diff_id: Digest) -> str:
+        """Where the record of a tree is or would be."""
+        return f"{self.path(diff_id)}{RECORD}"
 
     @contextmanager
     def staging(self) -> Iterator[StagedLayer]:
         """An empty directory to unpack into; it is gone at the end unless it was committed."""
         with entry(self._layout, "layer") as path:
             try:
-                os.mkdir(path, 0o755)
-                os.chmod(path, 0o755)  # the mode of the root where the tar has no entry for it; tmp/ above is 0700
-                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                os.mkdir(path, 0o700)
+                tree = f"{path}/tree"
+                os.mkdir(tree, 0o755)
+                os.chmod(tree, 0o755)  # the mode of the root where the tar has no entry for it
+                fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
                 raise refused(path, error) from error
             try:
@@ -70,6 +86,8 @@ class Layers:
             raise UsageError(f"layer {name!r}: not a name")
         path = f"{self._layout.layers}/{name}"
         try:
+            with suppress(FileNotFoundError):
+                os.unlink(path + RECORD)
             move(path, target)
         except FileNotFoundError:
             return False
@@ -77,25 +95,67 @@ class Layers:
             raise refused(path, error) from error
         return True
 
+    def forget(self, diff_id: Digest) -> None:
+        """Remove a record whose tree never came, because a kill was between the two; one in the making stays."""
+        with suppress(LockHeld), hold(lock_of(self._layout, turn(diff_id)), blocking=False, remove=True):
+            if not self.has(diff_id):
+                try:
+                    with suppress(FileNotFoundError):
+                        os.unlink(self.record(diff_id))
+                except OSError as error:
+                    raise refused(self.record(diff_id), error) from error
+
 
 class StagedLayer:
-    """A layer that nobody sees yet. ``fd`` is its root directory."""
+    """A layer that nobody sees yet. ``fd`` is its root directory; all of it lies at ``path``."""
 
     def __init__(self, layout: StoreLayout, path: str, fd: int) -> None:
         self._layout = layout
         self.path = path
         self.fd = fd
 
-    def commit(self, diff_id: Digest) -> None:
-        """Make it visible. Where another process was first, that copy stays: it has the same diff id."""
-        final = self._layout.layer(diff_id)
+    def seal(self) -> None:
+        """Write down what the tree is, now that all of it is here. Raises StoreError."""
+        from pyrt._native.tree_digest import tree_digest
+        from pyrt.store.tree_record import TreeRecord
+
         try:
-            move(self.path, final)
-        except FileExistsError:
-            pass
+            record = TreeRecord.of(tree_digest(self.fd))
+            write_file(f"{self.path}/record", record.encode(), durable=False)
         except OSError as error:
+            raise refused(self.path, error) from error
+
+    def commit(self, diff_id: Digest) -> None:
+        """Make the sealed layer visible. Where another process was first, that copy stays: it has the same diff id."""
+        final = self._layout.layer(diff_id)
+        with named_entry(self._layout, turn(diff_id)):
             if not os.path.isdir(final):
+                self._place(final)
+
+    def exchange(self, diff_id: Digest, old: str) -> None:
+        """As ``commit``, but the copy that is there goes to ``old``, below tmp/. For a moment there is none, and a kill in
+        it leaves a layer that has to be unpacked again, which the next run does."""
+        final = self._layout.layer(diff_id)
+        with named_entry(self._layout, turn(diff_id)):
+            try:
+                with suppress(FileNotFoundError):
+                    move(final, old)
+            except OSError as error:
                 raise refused(final, error) from error
+            self._place(final)
+
+    def _place(self, final: str) -> None:
+        """First the record, so that no tree is ever without one."""
+        try:
+            os.rename(f"{self.path}/record", final + RECORD)
+            move(f"{self.path}/tree", final)
+        except OSError as error:
+            raise refused(final, error) from error
+
+
+def turn(diff_id: Digest) -> str:
+    """The entry of tmp/ (there is only its lock) of whoever is about to place record and tree of a layer."""
+    return f"commit-{diff_id.hex}"
 
 
 def move(source: str, target: str) -> None:

@@ -7,9 +7,10 @@
     names/<name>           a link to the id; whoever makes it has the name
 
 A record is two parts: a block of 512 bytes with the state, which is overwritten in place (one sector, so that it is never
-torn), and after it what never changes. The process that runs a container holds a flock(2) on the record. One that says
-"running" without a holder tells of an owner that died: the container is over, and one that was to go with its owner is
-removed by the next command. Where its PID 1 has outlived him, it is ended then (orphans.py).
+torn), and after it what never changes; each with a checksum, so that a damaged record is seen as one. The process that
+runs a container holds a flock(2) on the record. One that says "running" without a holder tells of an owner that died: the
+container is over, and one that was to go with its owner is removed by the next command. Where its PID 1 has outlived him,
+it is ended then (orphans.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import re
 import time
+from binascii import crc32
 from contextlib import suppress
 
 from pyrt.errors import ContainerNotFound, NameInUse, UsageError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 STATE_SIZE = 512  # bytes
+SUM_SIZE = 10  # of them, at the end: "#", the CRC-32 of those before as eight hex digits, and a line break
 _ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _AUTOMATIC_NAME = re.compile(r"pyrt-([0-9a-f]{12})")
@@ -61,9 +64,9 @@ class State:
         """The block of STATE_SIZE bytes."""
         fields = {name: getattr(self, name) for name in State.__slots__}
         block = json.dumps(fields)
-        if len(block) >= STATE_SIZE:
+        if len(block) > STATE_SIZE - SUM_SIZE:
             block = json.dumps({**fields, "error": "the reason is too long for the record"})
-        return block.encode().ljust(STATE_SIZE - 1) + b"\n"
+        return summed(block.encode().ljust(STATE_SIZE - SUM_SIZE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +94,8 @@ class Record:
     def parse(cls, raw: bytes) -> Record:
         """A record of this version. Raises ValueError for anything else."""
         try:
-            now = State(**json.loads(raw[:STATE_SIZE]))
-            data = json.loads(raw[STATE_SIZE:])
+            now = State(**json.loads(verified(raw[:STATE_SIZE])))
+            data = json.loads(verified(raw[STATE_SIZE:]))
             if data.pop("version") != VERSION or not _ID.fullmatch(data["id"]):
                 raise ValueError("not a record of this version")
             data["layers"] = tuple(data["layers"])
@@ -105,7 +108,22 @@ class Record:
     def encode(self) -> bytes:
         """The bytes that ``parse`` reads."""
         fields = {name: getattr(self, name) for name in Record.__slots__ if name != "now"}
-        return self.now.encode() + json.dumps({"version": VERSION, **fields}).encode()
+        return self.now.encode() + summed(json.dumps({"version": VERSION, **fields}).encode())
+
+
+def summed(part: bytes) -> bytes:
+    """One part of a record with its checksum."""
+    return part + b"#%08x\n" % crc32(part)
+
+
+def verified(part: bytes) -> bytes:
+    """One part of a record without its checksum (pyrt 0.1 wrote none). Raises ValueError where it does not fit."""
+    body, mark = part[:-SUM_SIZE], part[-SUM_SIZE:]
+    if not mark.startswith(b"#"):
+        return part
+    if mark != b"#%08x\n" % crc32(body):
+        raise ValueError("its checksum does not fit")
+    return body
 
 
 class Held:
@@ -154,7 +172,7 @@ class Containers:
             fcntl.flock(fd, fcntl.LOCK_EX)
             write_all(fd, record.encode())
             if record.name != automatic_name(record.id):
-                self._take_name(record)
+                self.register(record)
             if not record.in_memory:
                 os.mkdir(self.path(record.id), 0o700)
         except BaseException as error:
@@ -174,7 +192,7 @@ class Containers:
 
     def list(self) -> tuple[Record, ...]:
         """Every readable record as it stands now, the newest first."""
-        records = [record for container_id in self._ids() if (record := self._load(container_id))]
+        records = [record for container_id in self.ids() if (record := self._load(container_id))]
         return tuple(sorted(records, key=lambda record: record.created, reverse=True))
 
     def find(self, text: str) -> Record:
@@ -219,10 +237,9 @@ class Containers:
 
     def sweep(self) -> None:
         """Removes what dead owners have left: containers that were to go with them, half-made records, names and
-        directories of containers that are gone."""
-        ids = set(self._ids())
-        for container_id in ids:
-            self._sweep_one(container_id)
+        directories of containers that are gone. Call it with the store lock held exclusively: nobody is making one."""
+        for container_id in self.ids():
+            self._sweep_one(container_id, half_made=float("-inf"))
         for name in os.listdir(self._layout.names):
             with suppress(OSError):
                 if not os.path.exists(self.file(os.readlink(f"{self._layout.names}/{name}"))):
@@ -244,7 +261,8 @@ class Containers:
             os.close(fd)
         return fd is None
 
-    def _ids(self) -> tuple[str, ...]:
+    def ids(self) -> tuple[str, ...]:
+        """Whatever has a record, be it readable or not."""
         names = os.listdir(self._layout.containers)
         return tuple(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
@@ -262,16 +280,20 @@ class Containers:
             return None
         return fd
 
-    def _sweep_one(self, container_id: str) -> None:
-        """Removes one container if its owner is dead and it was to go with him, or if nobody can read its record."""
+    def _sweep_one(self, container_id: str, half_made: float = HALF_MADE) -> None:
+        """Removes one container if its owner is dead and it was to go with him, or if it was never whole: a record that nobody
+        holds or can read, of a start that was killed ``half_made`` seconds ago or longer. One with a directory was whole
+        once: it stays, and ``pyrt check`` tells of it."""
         fd = self._locked(container_id)
         if fd is None or fd < 0:
             return
         try:
             record = self._end_orphan(container_id)
-            # Without a lock and unreadable it may be in the making right now, unless it is old.
-            if record.remove if record is not None else time.time() - os.fstat(fd).st_mtime > HALF_MADE:
-                self.discard(record or _unknown(container_id))
+            if record is None:
+                if time.time() - os.fstat(fd).st_mtime >= half_made and not os.path.isdir(self.path(container_id)):
+                    self.discard(_unknown(container_id))
+            elif record.remove:
+                self.discard(record)
         finally:
             os.close(fd)
 
@@ -283,12 +305,13 @@ class Containers:
         return record
 
     def _load_prefix(self, prefix: str, text: str) -> Record | None:
-        found = [container_id for container_id in self._ids() if container_id.startswith(prefix)]
+        found = [container_id for container_id in self.ids() if container_id.startswith(prefix)]
         if len(found) > 1:
             raise UsageError(f"container {text}: {len(found)} ids begin with that", hint="give more of it")
         return self._load(found[0]) if found else None
 
-    def _take_name(self, record: Record) -> None:
+    def register(self, record: Record) -> None:
+        """Gives the container its name. Raises NameInUse."""
         link = f"{self._layout.names}/{record.name}"
         for _ in range(2):
             try:
@@ -322,11 +345,15 @@ class Containers:
 
 def read_record(path: str) -> Record | None:
     """The record in a file, None where there is none that can be read: it concerns that container only."""
-    try:
-        with open(path, "rb") as file:
-            return Record.parse(file.read())
-    except (OSError, ValueError):
-        return None
+    for _ in range(2):  # a read beside a change of the state may see half of it
+        try:
+            with open(path, "rb") as file:
+                return Record.parse(file.read())
+        except OSError:
+            return None
+        except ValueError:
+            continue
+    return None
 
 
 def _unknown(name: str) -> Record:

@@ -105,3 +105,12 @@ def sync_file_system(path: str) -> None:
         raise refused(path, error) from error
     finally:
         os.close(fd)
+
+
+@contextmanager
+def close_on_exit(fd: int) -> Iterator[int]:
+    """``fd``, closed at the end."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)

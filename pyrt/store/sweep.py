@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from pyrt.errors import StoreError
 from pyrt.store.garbage import collect
@@ -38,6 +39,10 @@ def sweep(store: Store, keep: frozenset[str] = frozenset()) -> tuple[str, ...]:
             continue
         except (OSError, StoreError) as error:
             warnings.append(f"{path}: cannot be removed: {error}")
+    for name in os.listdir(layout.locks):
+        if name.startswith("volume-"):  # of somebody who was killed while he filled one
+            with suppress(LockHeld, StoreError), hold(layout.lock(name), blocking=False, remove=True):
+                pass
     return tuple(warnings)
 
 
