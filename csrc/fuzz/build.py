@@ -20,6 +20,8 @@ LAYER = ["error.c", *BUILD["RESOLVE"], *BUILD["LAYER"]]
 HARNESSES: dict[str, list[str]] = {
     "layer": [*LAYER, "fuzz/place.c", "fuzz/tree.c"],
     "entries": [*LAYER, "fuzz/archive.c", "fuzz/place.c", "fuzz/tree.c"],
+    "whiteouts": [*LAYER, "fuzz/archive.c", "fuzz/place.c"],
+    "resolve": ["inroot.c", *BUILD["RESOLVE"], "removal.c", "fuzz/archive.c", "fuzz/place.c"],
     "tar": ["error.c", *BUILD["TAR"]],
     "pax": ["pax.c", "sparse.c", "bytes.c"],
     "sparse": ["header.c", "sparse.c"],
@@ -31,7 +33,7 @@ FLAGS = [
 # libFuzzer's convention: checks that a fuzzer cannot get past by chance (the checksum of a header) are left out. What makes
 # its headers itself needs none of this.
 UNCHECKED = "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"
-MAKES_HEADERS = {"entries"}
+MAKES_HEADERS = {"entries", "whiteouts"}
 SANITIZERS = "address,undefined"
 
 

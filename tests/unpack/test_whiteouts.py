@@ -146,3 +146,20 @@ def test_fz_a_dangling_link_makes_no_directory_of_a_whiteouts_name(tree: Tree, t
 def test_fz_a_dangling_link_makes_the_directory_that_it_points_to(tree: Tree) -> None:
     root = tree(archive(directory("d"), symlink("l", "/d/wh.x"), entry("l/f")))
     assert os.listdir(root / "d/wh.x") == ["f"]
+
+
+@pytest.mark.parametrize("first", ["file", "symlink", "whiteout and file", "file and whiteout"])
+def test_fz_a_directory_in_the_place_of_a_file_of_its_layer_is_opaque(tree: Tree, first: str) -> None:
+    """Found by fuzz_whiteouts: what the file had hidden of the layers below showed through the directory."""
+    parts = {
+        "file": [entry("a", b"x")],
+        "symlink": [symlink("a", "b")],
+        "whiteout and file": [entry(".wh.a"), entry("a", b"x")],
+        "file and whiteout": [entry("a", b"x"), entry(".wh.a")],
+    }[first]
+    root = tree(archive(*parts, directory("a"), entry("a/f")))
+    assert is_opaque(root / "a") and os.listdir(root / "a") == ["f"]
+
+
+def test_fz_a_directory_named_twice_is_not_opaque(tree: Tree) -> None:
+    assert not is_opaque(tree(archive(directory("a"), entry("a/f"), directory("a"))) / "a")
