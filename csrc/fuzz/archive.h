@@ -11,6 +11,9 @@ struct fuzz_input {
     size_t size;
 };
 
+/* More makes no new combination, only a slow one. */
+#define FUZZ_MAX_INPUT 400
+
 uint8_t fuzz_byte(struct fuzz_input *input);
 
 #define FUZZ_NAME_ROOM 4200

@@ -69,7 +69,7 @@ static struct outcome unpack_both(uint8_t flags, bool by_walk) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    struct fuzz_input input = {.at = bytes, .size = size};
+    struct fuzz_input input = {.at = bytes, .size = size < FUZZ_MAX_INPUT ? size : FUZZ_MAX_INPUT};
     const char *canary = fuzz_place();
     uint8_t flags = fuzz_byte(&input);
     int free_fd = fuzz_free_fd();

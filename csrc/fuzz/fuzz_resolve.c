@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     static char path[FUZZ_NAME_ROOM];
-    struct fuzz_input input = {.at = bytes, .size = size};
+    struct fuzz_input input = {.at = bytes, .size = size < FUZZ_MAX_INPUT ? size : FUZZ_MAX_INPUT};
     int root = fuzz_root("root"), free_fd = fuzz_free_fd();
 
     fill(root, &input);

@@ -197,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     static struct fuzz_archive archive;
-    struct fuzz_input input = {.at = bytes, .size = size};
+    struct fuzz_input input = {.at = bytes, .size = size < FUZZ_MAX_INPUT ? size : FUZZ_MAX_INPUT};
     uint8_t flags = fuzz_byte(&input);
     /* Who is not root has no trusted xattrs. */
     bool user_xattr = flags & 1 || geteuid() != 0, good = true;
