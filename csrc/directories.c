@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "entry_name.h"
 #include "path_walk.h"
 #include "resolve.h"
 
@@ -113,6 +114,9 @@ static int make_implied(void *self, int parent, const char *name, int err) {
     const struct pyrt_directories *directories = self;
     int failed = 0;
 
+    /* A dangling link may point to such a name, which no tree of an image can have. */
+    if (strncmp(name, PYRT_WHITEOUT_PREFIX, PYRT_WHITEOUT_SIZE) == 0)
+        return -EINVAL;
     if (err == ENOTDIR)
         failed = replace_whiteout(directories, parent, name);
     else if (mkdirat(parent, name, 0755) < 0)

@@ -31,7 +31,6 @@ int pyrt_write_directory(struct pyrt_writer *writer, struct pyrt_error *error) {
     const struct pyrt_name *name = &writer->name;
     int parent = pyrt_writer_parent(writer, error);
     struct stat status;
-    bool whiteout;
 
     if (parent < 0)
         return -1;
@@ -46,10 +45,10 @@ int pyrt_write_directory(struct pyrt_writer *writer, struct pyrt_error *error) {
             return pyrt_writer_fail(writer, PYRT_LAYER_MKDIR, -directory, error);
         return pyrt_writer_defer(writer, directory, error);
     }
-    /* A whiteout of this layer under that name: the directory is new, and nothing below may show through it. */
-    whiteout = S_ISCHR(status.st_mode) && status.st_rdev == 0;
+    /* A whiteout of this layer, or a file, has hidden what the layers below have under that name: the directory is new,
+       and nothing of theirs may show through it. */
     parent = pyrt_writer_replace(writer, parent, error);
-    return parent < 0 ? -1 : make_directory(writer, parent, whiteout, error);
+    return parent < 0 ? -1 : make_directory(writer, parent, true, error);
 }
 
 int pyrt_write_symlink(struct pyrt_writer *writer, struct pyrt_error *error) {

@@ -15,9 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CSRC = os.path.dirname(HERE)
 BUILD = runpy.run_path(os.path.join(CSRC, "build_core.py"))
 
-# harness -> the sources under test
+LAYER = ["error.c", *BUILD["RESOLVE"], *BUILD["LAYER"]]
+# harness -> the sources under test, and those of its own
 HARNESSES: dict[str, list[str]] = {
-    "layer": ["error.c", *BUILD["RESOLVE"], *BUILD["LAYER"]],
+    "layer": [*LAYER, "fuzz/place.c", "fuzz/tree.c"],
+    "entries": [*LAYER, "fuzz/archive.c", "fuzz/place.c", "fuzz/tree.c"],
+    "whiteouts": [*LAYER, "fuzz/archive.c", "fuzz/place.c"],
+    "resolve": ["inroot.c", *BUILD["RESOLVE"], "removal.c", "fuzz/archive.c", "fuzz/place.c"],
     "tar": ["error.c", *BUILD["TAR"]],
     "pax": ["pax.c", "sparse.c", "bytes.c"],
     "sparse": ["header.c", "sparse.c"],
@@ -25,9 +29,11 @@ HARNESSES: dict[str, list[str]] = {
 }
 FLAGS = [
     *("-std=gnu11", "-g", "-O1", "-fno-omit-frame-pointer", "-iquote", CSRC, "-Wall", "-Wextra"),
-    # libFuzzer's convention: checks that a fuzzer cannot get past by chance (the checksum of a header) are left out.
-    "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION",
 ]
+# libFuzzer's convention: checks that a fuzzer cannot get past by chance (the checksum of a header) are left out. What makes
+# its headers itself needs none of this.
+UNCHECKED = "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"
+MAKES_HEADERS = {"entries", "whiteouts"}
 SANITIZERS = "address,undefined"
 
 
@@ -39,7 +45,8 @@ def build(harness: str, into: str, compiler: str, libfuzzer: bool) -> str:
     if not libfuzzer:
         sources.append(os.path.join(HERE, "main.c"))
     sanitize = "-fsanitize=" + SANITIZERS + (",fuzzer" if libfuzzer else "")
-    subprocess.run([compiler, *FLAGS, sanitize, "-fno-sanitize-recover=undefined", *sources, "-o", program], check=True)
+    flags = FLAGS if harness in MAKES_HEADERS else [*FLAGS, UNCHECKED]
+    subprocess.run([compiler, *flags, sanitize, "-fno-sanitize-recover=undefined", *sources, "-o", program], check=True)
     return program
 
 

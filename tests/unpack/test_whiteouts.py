@@ -133,3 +133,33 @@ def test_overlay_takes_our_whiteouts(tree: Tree, tmp_path: Path) -> None:
     view = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert view.returncode == 0, view.stderr
     assert view.stdout.split() == ["./back/new", "./cache/new", "./etc/group", "./keep/new", "./keep/old"]
+
+
+@pytest.mark.parametrize("target", [".wh.x", "/d/.wh.x", ".wh.x/y"])
+def test_fz_a_dangling_link_makes_no_directory_of_a_whiteouts_name(tree: Tree, target: str, tmp_path: Path) -> None:
+    """Found by fuzz_entries: the directory that a file needs was made where the link pointed to."""
+    with pytest.raises(LayerError, match="parent directory"):
+        tree(archive(directory("d"), symlink("l", target), entry("l/f")))
+    assert sorted(os.listdir(tmp_path / "root")) == ["d", "l"] and os.listdir(tmp_path / "root/d") == []
+
+
+def test_fz_a_dangling_link_makes_the_directory_that_it_points_to(tree: Tree) -> None:
+    root = tree(archive(directory("d"), symlink("l", "/d/wh.x"), entry("l/f")))
+    assert os.listdir(root / "d/wh.x") == ["f"]
+
+
+@pytest.mark.parametrize("first", ["file", "symlink", "whiteout and file", "file and whiteout"])
+def test_fz_a_directory_in_the_place_of_a_file_of_its_layer_is_opaque(tree: Tree, first: str) -> None:
+    """Found by fuzz_whiteouts: what the file had hidden of the layers below showed through the directory."""
+    parts = {
+        "file": [entry("a", b"x")],
+        "symlink": [symlink("a", "b")],
+        "whiteout and file": [entry(".wh.a"), entry("a", b"x")],
+        "file and whiteout": [entry("a", b"x"), entry(".wh.a")],
+    }[first]
+    root = tree(archive(*parts, directory("a"), entry("a/f")))
+    assert is_opaque(root / "a") and os.listdir(root / "a") == ["f"]
+
+
+def test_fz_a_directory_named_twice_is_not_opaque(tree: Tree) -> None:
+    assert not is_opaque(tree(archive(directory("a"), entry("a/f"), directory("a"))) / "a")
