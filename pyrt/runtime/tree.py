@@ -13,11 +13,9 @@ import stat
 from contextlib import ExitStack
 
 from pyrt.errors import ImageError
+from pyrt.oci import limits
 from pyrt.overlay import is_opaque, is_whiteout
 from pyrt.values import dataclass
-
-MAX_LINKS = 40  # path_resolution(7)
-MAX_FILE = 10 << 20  # bytes; a passwd file larger than this is no passwd file
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -31,7 +29,7 @@ class ImageTree:
 
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none. Raises ImageError for anything else that stands there,
-        for more than MAX_FILE bytes, and for a loop of links."""
+        for more than limits.TREE_FILE_BYTES bytes, and for a loop of links."""
         return self.read_all(path)[0]
 
     def read_all(self, *paths: str) -> list[bytes | None]:
@@ -115,7 +113,7 @@ def _walk(path: str, roots: list[int], opened: ExitStack) -> _Place | None:
         holder, status = found
         if stat.S_ISLNK(status.st_mode):
             links += 1
-            if links > MAX_LINKS:
+            if links > limits.TREE_LINKS:
                 raise ImageError(f"{path}: too many symbolic links in this image")
             target = os.readlink(name, dir_fd=holder)
             if target.startswith("/"):
@@ -142,11 +140,11 @@ def _read(place: _Place, path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ImageError(f"{path}: not a regular file in this image")
-        content = _read_up_to(fd, MAX_FILE + 1)
+        content = _read_up_to(fd, limits.TREE_FILE_BYTES + 1)
     finally:
         os.close(fd)
-    if len(content) > MAX_FILE:
-        raise ImageError(f"{path}: larger than {MAX_FILE >> 20} MiB in this image")
+    if len(content) > limits.TREE_FILE_BYTES:
+        raise ImageError(f"{path}: larger than {limits.TREE_FILE_BYTES >> 20} MiB in this image")
     return content
 
 

@@ -40,7 +40,7 @@ TAR_MAGIC_END = 512
 
 
 def decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The tar's bytes in buffers of up to ``limits.PLAIN_CHUNK``. Raises LayerError for what is not one of the three.
+    """The tar's bytes in buffers of up to ``limits.PLAIN_CHUNK_BYTES``. Raises LayerError for what is not one of the three.
     """
     rest = (chunk for chunk in chunks if chunk)
     head = read_head(rest)
@@ -153,18 +153,18 @@ class GzipMember:
                 return
             data, self._head = PLAIN_GZIP_HEADER + self._head[end:], None
         while True:
-            plain = decoder.decompress(data, limits.PLAIN_CHUNK)
+            plain = decoder.decompress(data, limits.PLAIN_CHUNK_BYTES)
             if plain:
                 yield plain
             data = decoder.unconsumed_tail
-            if decoder.eof or (not data and len(plain) < limits.PLAIN_CHUNK):
+            if decoder.eof or (not data and len(plain) < limits.PLAIN_CHUNK_BYTES):
                 return
 
 
 def gzip_header_end(head: bytes) -> int | None:
     """Where a member's header ends (RFC 1952, 2.3), None where ``head`` is only a part of it. Raises LayerError."""
-    if len(head) > limits.GZIP_HEADER:
-        raise LayerError(f"gzip: a header of more than {limits.GZIP_HEADER} bytes", step="decompress")
+    if len(head) > limits.GZIP_HEADER_BYTES:
+        raise LayerError(f"gzip: a header of more than {limits.GZIP_HEADER_BYTES} bytes", step="decompress")
     if len(head) < 10:
         return None
     method, flags, end = head[2], head[3], 10
@@ -207,7 +207,7 @@ class ZstdFrame:
     def expand(self, data: bytes) -> Iterator[bytes]:
         decoder = self._decoder
         while True:
-            plain = decoder.decompress(data, limits.PLAIN_CHUNK)
+            plain = decoder.decompress(data, limits.PLAIN_CHUNK_BYTES)
             if plain:
                 yield plain
             data = b""

@@ -55,8 +55,8 @@ def unpack(
     told the bytes of tar so far. When this returns or raises, its threads have ended. Raises Cancelled; the reason is
     in ``scope.error``.
     """
-    compressed = scope.channel(limits.QUEUED_COMPRESSED)
-    plain = scope.channel(limits.QUEUED_PLAIN)
+    compressed = scope.channel(limits.QUEUED_COMPRESSED_BYTES)
+    plain = scope.channel(limits.QUEUED_PLAIN_BYTES)
     tar = Tar(most=most_bytes(compressed_size))
     stages = [
         scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"),
@@ -95,8 +95,8 @@ class Tar:
 def most_bytes(compressed_size: int | None) -> int:
     """How large a layer's tar may be, for the size of its blob (None: unknown)."""
     if compressed_size is None:
-        return limits.MAX_LAYER_BYTES
-    return min(limits.MAX_LAYER_BYTES, limits.EXPANSION_RATIO * compressed_size + limits.EXPANSION_GRACE)
+        return limits.LAYER_BYTES
+    return min(limits.LAYER_BYTES, limits.EXPANSION_RATIO * compressed_size + limits.EXPANSION_GRACE_BYTES)
 
 
 def expand(compressed: Channel, tar: Tar, plain: Channel, label: str) -> None:

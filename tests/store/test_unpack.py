@@ -65,7 +65,7 @@ def test_a_slow_stage_holds_the_others_back() -> None:
 
     made = [0]
     run(source(), sink)
-    assert ahead[0] <= limits.QUEUED_COMPRESSED + limits.QUEUED_PLAIN + (5 << 20)
+    assert ahead[0] <= limits.QUEUED_COMPRESSED_BYTES + limits.QUEUED_PLAIN_BYTES + (5 << 20)
 
 
 def endless() -> Iterator[bytes]:
@@ -126,7 +126,7 @@ def test_a_wrong_digest_explains_a_layer_that_does_not_unpack() -> None:
 
 
 def test_a_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "EXPANSION_GRACE", 10 << 20)
+    monkeypatch.setattr(limits, "EXPANSION_GRACE_BYTES", 10 << 20)
     bomb = gzip.compress(bytes(100 << 20), 9)
     scope, sink = Scope(), Sink()
     with pytest.raises(Cancelled):
