@@ -184,8 +184,5 @@ TREE_LINKS = 40
 TREE_STEPS = 4_096
 """Names on the way to one file, those of the links among them."""
 
-TREE_DIRECTORIES = 500
-"""Directories of all layers that are open on the way to one file: half of a usual limit on open files."""
-
 TREE_FILE_BYTES = 10 << 20
 """/etc/passwd or /etc/group; more is no such file."""

@@ -22,7 +22,7 @@ _API_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?P<port>:[0-9]+)?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 _MAX_PORT = 65535
 
@@ -107,7 +107,7 @@ def _split_tag(rest: str) -> tuple[str, str | None]:
     name, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
         return rest, None
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise UsageError(
             f"tag {tag[:140]!r} is not 1 to 128 letters, digits, '_', '.' and '-' with a first one not '.' or '-'"
         )

@@ -91,10 +91,13 @@ class Schema1:
 
 def _payload(raw: bytes, document: JsonObject) -> bytes:
     """The signed bytes: a prefix of ``raw`` and a tail, as the protected header of every signature says."""
-    payloads = {_signed(raw, signature) for signature in document.children("signatures")}
-    if len(payloads) != 1:
+    signatures = document.children("signatures")
+    if len(signatures) > limits.SCHEMA1_SIGNATURES:
+        raise InvalidManifest(f"a manifest of {len(signatures)} signatures, more than {limits.SCHEMA1_SIGNATURES}")
+    payload = _signed(raw, signatures[0]) if signatures else None
+    if payload is None or any(_signed(raw, signature) != payload for signature in signatures[1:]):
         raise InvalidManifest("the manifest's signatures are missing or not of the same payload")
-    return payloads.pop()
+    return payload
 
 
 def _signed(raw: bytes, signature: JsonObject) -> bytes:

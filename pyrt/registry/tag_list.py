@@ -7,6 +7,7 @@ import re
 from pyrt.errors import InvalidManifest
 from pyrt.oci import limits
 from pyrt.oci.document import parse_json
+from pyrt.oci.reference import TAG
 from pyrt.registry.connection import Connection
 
 _NEXT = re.compile(r'<([^<>]{1,2048})>\s*;\s*rel="?next"?')
@@ -25,7 +26,10 @@ def fetch_tags(connection: Connection) -> tuple[str, ...]:
         if answer.status != 200:
             raise connection.refusal(answer, f"{endpoint.registry}/{endpoint.repository}")
         document = parse_json(answer.body, "list of tags")
-        tags.extend(document.texts("tags") if document.has("tags") else ())
+        page = document.texts("tags") if document.has("tags") else ()
+        if not all(map(TAG.fullmatch, page)):
+            raise InvalidManifest(f"{endpoint.registry}/{endpoint.repository}: its list of tags has what is no tag")
+        tags.extend(page)
         if len(tags) > limits.TAGS:
             raise InvalidManifest(f"{endpoint.registry}/{endpoint.repository}: more than {limits.TAGS} tags")
         match = _NEXT.search(answer.headers.get("link", ""))

@@ -85,12 +85,13 @@ HOSTILE = {
     "quotes": b'{"a":"' + b'\\"' * 2_000_000,
     "backslashes": b'{"a":"' + b"\\" * 4_000_000,
     "strings": b"[" + b'"",' * 1_390_000 + b'""]',
+    "one name twice": b"{" + b"".join(b'"%d":0,' % n for n in range(98_000)) + b'"97999":0}',
     "digits": b'{"a":' + b"9" * 4_000_000 + b"}",
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_document_of_full_size_costs_little(kind: str) -> None:
+def test_im_06_hostile_document_of_full_size_costs_little(kind: str) -> None:
     raw = HOSTILE[kind]
     assert len(raw) <= limits.JSON_BYTES
     tracemalloc.start()
