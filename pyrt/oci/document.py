@@ -170,8 +170,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise ValueError(f"duplicate name {twice[:100]!r}")
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"duplicate name {name[:100]!r}")
+            seen.add(name)
     return fields
 
 

@@ -147,6 +147,9 @@ ZSTD_SHARED_WINDOW_LOG = 23
 """8 MiB, what all levels up to 19 use. Layers with a larger window are decompressed one at a time, so that three of them
 do not need three times the memory."""
 
+MEMBERS = 1 << 20
+"""gzip members or zstd frames of one layer: eStargz and zstd:chunked have one for each file."""
+
 GZIP_HEADER_BYTES = 1 << 20
 """Optional fields of a gzip member's header; at most 64 KiB and a file's name in honest ones."""
 

@@ -10,6 +10,7 @@ before go on to the end, so that the digest of the blob, which says what really 
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 
 from pyrt.errors import LayerError, NoSpace
 from pyrt.oci import limits
@@ -96,9 +97,10 @@ class Tar:
 def expand(compressed: Channel, tar: Tar, plain: Channel, label: str) -> None:
     """The second stage."""
     try:
-        for buffer in decompress(compressed):
-            tar.add(buffer)
-            plain.put(buffer)
+        with closing(decompress(compressed)) as buffers:  # an error keeps this frame, and may not keep the codec
+            for buffer in buffers:
+                tar.add(buffer)
+                plain.put(buffer)
     except LayerError as error:
         if error.step != "limit":
             drain(compressed)
