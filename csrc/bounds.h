@@ -2,7 +2,8 @@
 #ifndef PYRT_BOUNDS_H
 #define PYRT_BOUNDS_H
 
-/* Bytes of one extension header (pax x and g, GNU L and K). Real ones stay below 70 KB: one xattr of 64 KB. */
+/* Bytes of all extension headers of one entry (pax x and g, GNU L and K). Real ones stay below 70 KB: one xattr of 64
+   KB. */
 #define PYRT_MAX_EXTENSION ((size_t)1 << 20)
 /* Extension headers before one entry, and global headers between two entries. Writers make at most four. */
 #define PYRT_MAX_EXTENSIONS_IN_A_ROW 16
@@ -23,6 +24,9 @@
 /* Times are clamped to what ext4 and XFS can store: 1901 to 2446. */
 #define PYRT_MIN_TIME (-(INT64_C(1) << 31))
 #define PYRT_MAX_TIME ((INT64_C(1) << 34) - 1)
+/* Names in link targets that all lookups of one layer may walk through, and on the way back for each "..". A merged /usr
+   costs two for each directory that is opened; forty links of a path's length each cost eighty thousand. */
+#define PYRT_MAX_DETOUR (UINT64_C(1) << 20)
 /* Symbolic links followed in one resolution: MAXSYMLINKS of the kernel. */
 #define PYRT_MAX_LINKS 40
 /* How often a resolution is tried again when a rename elsewhere disturbed it. */
@@ -31,12 +35,14 @@
 #define PYRT_MAX_OPEN_DIRECTORIES 128
 /* Depth of a directory tree that an entry may replace; each level holds one file descriptor. */
 #define PYRT_MAX_REMOVAL_DEPTH 128
-/* Bytes of memory for the attributes of directories, which wait for the end: enough for half a million of them. */
-#define PYRT_MAX_DEFERRED ((size_t)128 << 20)
 /* Bytes of names of directories that a digest has still to enter: millions of them. */
 #define PYRT_MAX_PENDING ((size_t)1 << 26)
-/* What a caller gets who names no limits of his own: entries, and the sum of their apparent sizes. */
-#define PYRT_DEFAULT_MAX_ENTRIES (UINT64_C(1) << 22)
+/* Bytes of memory for the attributes of directories, which wait for the end: enough for a quarter of a million of them,
+   and little enough for three layers at once. */
+#define PYRT_MAX_DEFERRED ((size_t)48 << 20)
+/* What a caller gets who names no limits of his own: entries (with the directories that no entry names, xattrs, and
+   regions of sparse files), and the sum of their apparent sizes. The largest images have half a million files. */
+#define PYRT_DEFAULT_MAX_ENTRIES (UINT64_C(1) << 21)
 #define PYRT_DEFAULT_MAX_BYTES (UINT64_C(1) << 40)
 
 #endif

@@ -86,8 +86,7 @@ static void copy_waiting(struct pyrt_xattr *copy, size_t count, const struct pyr
     }
 }
 
-static int keep_waiting(struct pyrt_deferred_list *list, struct pyrt_deferred *item,
-                        const struct pyrt_attributes *attributes) {
+static int keep_waiting(struct pyrt_deferred *item, const struct pyrt_attributes *attributes) {
     size_t bytes, count = count_waiting(attributes, &bytes);
     struct pyrt_xattr *copy = count > 0 ? malloc(bytes) : NULL;
 
@@ -97,8 +96,9 @@ static int keep_waiting(struct pyrt_deferred_list *list, struct pyrt_deferred *i
         return -ENOMEM;
     if (count > 0)
         copy_waiting(copy, count, attributes);
-    list->bytes += sizeof *item + item->size + bytes;
-    return list->bytes > PYRT_MAX_DEFERRED ? -EFBIG : 0;
+    /* Its slots, and what the allocator adds to a block. */
+    item->bytes = sizeof *item + 4 * sizeof(size_t) + item->size + 16 + (count > 0 ? bytes + 16 : 0);
+    return 0;
 }
 
 static size_t depth_of(const char *name, size_t size) {
@@ -118,7 +118,7 @@ int pyrt_defer(struct pyrt_deferred_list *list, dev_t device, ino_t inode, const
                                  .attributes = entry->attributes,
                                  .size = size,
                                  .name = strndup(name, size)};
-    int failed = keep_waiting(list, &item, &entry->attributes);
+    int failed = keep_waiting(&item, &entry->attributes);
     size_t *slot;
 
     if (failed == 0 && (item.name == NULL || (list->count == list->room && grow(list) < 0)))
@@ -128,12 +128,15 @@ int pyrt_defer(struct pyrt_deferred_list *list, dev_t device, ino_t inode, const
         return failed;
     }
     slot = slot_of(list, device, inode);
-    if (*slot != 0)
+    if (*slot != 0) {
+        list->bytes -= list->items[*slot - 1].bytes;
         release(&list->items[*slot - 1]);
-    else
+    } else {
         *slot = ++list->count;
+    }
     list->items[*slot - 1] = item;
-    return 0;
+    list->bytes += item.bytes;
+    return list->bytes > PYRT_MAX_DEFERRED ? -EFBIG : 0;
 }
 
 void pyrt_undefer(struct pyrt_deferred_list *list, dev_t device, ino_t inode) {

@@ -15,6 +15,7 @@ struct pyrt_deferred {
     ino_t inode;
     int32_t index; /* of the entry */
     bool gone;
+    size_t bytes; /* of memory, about */
     size_t depth;
     struct pyrt_attributes attributes; /* xattrs are owned */
     size_t size;
@@ -22,7 +23,7 @@ struct pyrt_deferred {
 };
 
 struct pyrt_deferred_list {
-    size_t bytes; /* of all items that have ever been kept */
+    size_t bytes; /* of memory, about, for all items */
     struct pyrt_deferred *items;
     size_t count;
     size_t room;

@@ -17,8 +17,9 @@
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 void pyrt_directories_init(struct pyrt_directories *directories, int root, const struct pyrt_policy *policy,
-                           bool by_walk) {
-    *directories = (struct pyrt_directories){.root = root, .policy = policy, .by_walk = by_walk};
+                           struct pyrt_allowance *allowance, bool by_walk) {
+    *directories =
+        (struct pyrt_directories){.root = root, .policy = policy, .allowance = allowance, .by_walk = by_walk};
 }
 
 void pyrt_directories_forget(struct pyrt_directories *directories) {
@@ -117,6 +118,10 @@ static int make_implied(void *self, int parent, const char *name, int err) {
     /* A dangling link may point to such a name, which no tree of an image can have. */
     if (strncmp(name, PYRT_WHITEOUT_PREFIX, PYRT_WHITEOUT_SIZE) == 0)
         return -EINVAL;
+    /* A name of four kilobytes makes two thousand directories. */
+    if (directories->allowance->things == 0)
+        return -EFBIG;
+    directories->allowance->things--;
     if (err == ENOTDIR)
         failed = replace_whiteout(directories, parent, name);
     else if (mkdirat(parent, name, 0755) < 0)
@@ -126,17 +131,26 @@ static int make_implied(void *self, int parent, const char *name, int err) {
     return failed;
 }
 
-static int open_existing(const struct pyrt_directories *directories, const char *name) {
-    int (*resolve)(int, const char *, int) = directories->by_walk ? pyrt_resolve_by_walk : pyrt_resolve;
-    int fd = resolve(directories->root, name, DIRECTORY);
+/* The kernel walks what has no links; links are walked here, where their cost is counted. */
+static int resolve(const struct pyrt_directories *directories, const char *name, int flags) {
+    struct pyrt_maker maker = {.detour = &directories->allowance->detour};
+    int fd = directories->by_walk ? -1 : pyrt_resolve_linkless(directories->root, name, flags);
 
-    if (fd < 0 && errno == EACCES)
-        fd = resolve(directories->root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd >= 0)
+        return fd;
+    if (!directories->by_walk && errno != ELOOP && errno != ENOSYS && errno != EPERM)
+        return -errno;
+    return pyrt_path_walk(directories->root, name, flags, &maker);
+}
+
+static int open_existing(const struct pyrt_directories *directories, const char *name) {
+    int fd = resolve(directories, name, DIRECTORY);
+
+    return fd == -EACCES ? resolve(directories, name, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
 }
 
 static int open_named(struct pyrt_directories *directories, const char *name, bool make) {
-    struct pyrt_maker maker = {.make = make_implied, .self = directories};
+    struct pyrt_maker maker = {.make = make_implied, .self = directories, .detour = &directories->allowance->detour};
     int fd = open_existing(directories, name);
 
     if (make && (fd == -ENOENT || fd == -ENOTDIR))

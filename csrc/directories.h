@@ -16,10 +16,17 @@ struct pyrt_open_directory {
     int fd;
 };
 
+/* What a layer may still cost beyond its bytes: shared by the writer and the directories that it makes on its way. */
+struct pyrt_allowance {
+    uint64_t things; /* entries, directories that no entry names, xattrs, regions of sparse files */
+    uint64_t detour; /* see path_walk.h */
+};
+
 struct pyrt_directories {
     int root; /* borrowed */
     bool by_walk;
     const struct pyrt_policy *policy;
+    struct pyrt_allowance *allowance;
     uint32_t clock;
     size_t count;
     size_t latest;
@@ -27,9 +34,9 @@ struct pyrt_directories {
 };
 
 void pyrt_directories_init(struct pyrt_directories *directories, int root, const struct pyrt_policy *policy,
-                           bool by_walk);
+                           struct pyrt_allowance *allowance, bool by_walk);
 /* An fd that is good for openat and the f* calls until the directory is pushed out, which the next call does not do;
-   or a negative errno. With `make`, missing directories are made, also what a dangling link points to. */
+   or a negative errno, -EFBIG where it is more than the allowance. With `make`, missing directories are made, also what a dangling link points to. */
 int pyrt_directories_find(struct pyrt_directories *directories, const char *name, size_t size, bool make);
 /* Says that `name` in the directory `parent` is a directory that has just been made. Gives its fd. */
 int pyrt_directories_enter(struct pyrt_directories *directories, int parent, const char *base, const char *name,

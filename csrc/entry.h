@@ -39,6 +39,7 @@ struct pyrt_entry {
     const char *link; /* target of a hard or symbolic link, else "" */
     size_t link_size;
     uint64_t size; /* apparent size of a regular file, else 0 */
+    size_t regions; /* of a sparse file, else 0 */
     uint32_t major;
     uint32_t minor;
     struct pyrt_attributes attributes;

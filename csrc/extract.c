@@ -25,7 +25,7 @@ int pyrt_writer_init(struct pyrt_writer *writer, int root, bool by_walk, struct 
     failed = pyrt_policy_init(&writer->policy, root);
     if (failed < 0)
         return pyrt_fail(error, PYRT_LAYER_ROOT, -failed, -1, "", 0);
-    pyrt_directories_init(&writer->directories, root, &writer->policy, by_walk);
+    pyrt_directories_init(&writer->directories, root, &writer->policy, &writer->allowance, by_walk);
     return 0;
 }
 
@@ -38,7 +38,9 @@ void pyrt_writer_free(struct pyrt_writer *writer) {
 int pyrt_writer_parent(struct pyrt_writer *writer, struct pyrt_error *error) {
     int parent = pyrt_directories_find(&writer->directories, writer->name.text, writer->name.parent, true);
 
-    return parent < 0 ? pyrt_writer_fail(writer, PYRT_LAYER_PARENT, -parent, error) : parent;
+    if (parent < 0)
+        return pyrt_writer_fail(writer, parent == -EFBIG ? PYRT_LAYER_LIMIT : PYRT_LAYER_PARENT, -parent, error);
+    return parent;
 }
 
 static void directory_gone(void *self, dev_t device, ino_t inode) {
@@ -138,9 +140,21 @@ static int write_entry(struct pyrt_writer *writer, struct pyrt_error *error) {
     return pyrt_writer_fail(writer, PYRT_LAYER_NAME, EINVAL, error);
 }
 
+/* An xattr is a system call and a region of a sparse file a block on the disk, for twenty bytes of the archive. */
+static uint64_t count_things(const struct pyrt_entry *entry) {
+    uint64_t things = 1 + entry->regions;
+
+    for (size_t i = 0; i < entry->attributes.xattr_count; i++)
+        things += pyrt_xattr_is_wanted(entry->attributes.xattrs[i].name);
+    return things;
+}
+
 static bool within_limits(struct pyrt_writer *writer) {
-    if (writer->entries == writer->max_entries || writer->entry->size > writer->max_bytes - writer->bytes)
+    uint64_t things = count_things(writer->entry);
+
+    if (things > writer->allowance.things || writer->entry->size > writer->max_bytes - writer->bytes)
         return false;
+    writer->allowance.things -= things;
     writer->entries++;
     writer->bytes += writer->entry->size;
     return true;
@@ -172,7 +186,7 @@ static int set_deferred(struct pyrt_writer *writer, const struct pyrt_deferred *
     if (item->gone || fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
         return 0;
     if (fd < 0)
-        return pyrt_fail(error, PYRT_LAYER_PARENT, -fd, item->index, item->name, item->size);
+        return pyrt_fail(error, fd == -EFBIG ? PYRT_LAYER_LIMIT : PYRT_LAYER_PARENT, -fd, item->index, item->name, item->size);
     if (fstat(fd, &status) == 0 && (status.st_ino != item->inode || status.st_dev != item->device))
         return 0;
     step = pyrt_set_directory(&writer->policy, fd, &item->attributes);

@@ -18,7 +18,7 @@
 struct pyrt_writer {
     int root; /* borrowed */
     struct pyrt_policy policy;
-    uint64_t max_entries;
+    struct pyrt_allowance allowance; /* set by the caller, as is max_bytes */
     uint64_t max_bytes;
     uint64_t entries;
     uint64_t bytes; /* sum of apparent sizes */

@@ -22,7 +22,8 @@ struct pyrt_layer *pyrt_layer_new(int root, const struct pyrt_layer_options *opt
         pyrt_fail(error, PYRT_LAYER_MEMORY, ENOMEM, -1, "", 0);
         return NULL;
     }
-    layer->writer.max_entries = options->max_entries ? options->max_entries : PYRT_DEFAULT_MAX_ENTRIES;
+    layer->writer.allowance = (struct pyrt_allowance){
+        .things = options->max_entries ? options->max_entries : PYRT_DEFAULT_MAX_ENTRIES, .detour = PYRT_MAX_DETOUR};
     layer->writer.max_bytes = options->max_bytes ? options->max_bytes : PYRT_DEFAULT_MAX_BYTES;
     layer->writer.policy.chown = options->chown;
     layer->writer.policy.umask_is_zero = options->umask_is_zero;

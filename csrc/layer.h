@@ -10,7 +10,7 @@
 struct pyrt_layer;
 
 struct pyrt_layer_options {
-    uint64_t max_entries; /* 0: the default of bounds.h */
+    uint64_t max_entries; /* and implied directories, xattrs, sparse regions; 0: the default of bounds.h */
     uint64_t max_bytes;   /* sum of apparent file sizes; 0: the default */
     bool chown;           /* set owners; false where the caller may not */
     bool umask_is_zero;   /* the calling threads have made their umask private and zero */

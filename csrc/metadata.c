@@ -57,7 +57,7 @@ static bool starts(const char *text, const char *prefix) {
 
 /* Overlay's own xattrs would let a layer redirect or hide what it does not own; labels of security modules other than
    file capabilities belong to the machine that wrote them. */
-static bool is_wanted(const char *name) {
+bool pyrt_xattr_is_wanted(const char *name) {
     if (starts(name, "trusted.overlay.") || starts(name, "user.overlay."))
         return false;
     return !starts(name, "security.") || strcmp(name, "security.capability") == 0;
@@ -74,7 +74,7 @@ static bool may_lack(const struct pyrt_policy *policy, const char *name, int err
 }
 
 static int set_xattr(const struct pyrt_policy *policy, int fd, const struct pyrt_xattr *xattr) {
-    if (is_wanted(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 &&
+    if (pyrt_xattr_is_wanted(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 &&
         !may_lack(policy, xattr->name, errno))
         return PYRT_LAYER_XATTR;
     return 0;
@@ -116,7 +116,7 @@ static int set_node_xattrs(const struct pyrt_policy *policy, int parent, const c
     for (size_t i = 0; i < attributes->xattr_count; i++) {
         const struct pyrt_xattr *xattr = &attributes->xattrs[i];
 
-        if (is_wanted(xattr->name) && lsetxattr(path, xattr->name, xattr->value, xattr->size, 0) < 0 &&
+        if (pyrt_xattr_is_wanted(xattr->name) && lsetxattr(path, xattr->name, xattr->value, xattr->size, 0) < 0 &&
             !may_lack(policy, xattr->name, errno))
             return PYRT_LAYER_XATTR;
     }

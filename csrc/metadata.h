@@ -21,6 +21,8 @@ int pyrt_policy_init(struct pyrt_policy *policy, int root);
 
 bool pyrt_owner_differs(const struct pyrt_policy *policy, const struct pyrt_attributes *attributes);
 
+/* False for xattrs that are left out: overlay's own, and labels of security modules. */
+bool pyrt_xattr_is_wanted(const char *name);
 /* ACLs of a directory must wait for its last child, which would inherit them; every other xattr need not. */
 bool pyrt_xattr_waits(const char *name);
 

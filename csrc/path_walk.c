@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,6 +25,8 @@ struct walk {
     const struct pyrt_maker *maker;
     int here; /* O_PATH of the directory that `done` names */
     int links;
+    uint64_t *detour;
+    uint64_t own_detour;
     char *next; /* into rest */
     char rest[PATH_MAX];
     char done[PATH_MAX];
@@ -68,9 +71,23 @@ static int enter_done(struct walk *walk) {
     return failed == -ENOTDIR || failed == -ENOENT || failed == -ELOOP ? -EAGAIN : failed;
 }
 
+/* Forty links of four thousand bytes each, and "..", which walks from the root again, make a short name expensive. */
+static int charge(const struct walk *walk, const char *way, size_t size) {
+    uint64_t names = 1;
+
+    for (size_t i = 0; i < size; i++)
+        names += way[i] == '/';
+    if (names > *walk->detour)
+        return -EFBIG;
+    *walk->detour -= names;
+    return 0;
+}
+
 static int enter_parent(struct walk *walk) {
     char *slash = strrchr(walk->done, '/');
 
+    if (charge(walk, walk->done, strlen(walk->done)) < 0)
+        return -EFBIG;
     if (slash != NULL)
         *slash = 0;
     else
@@ -102,6 +119,8 @@ static int follow(struct walk *walk, int link, bool slash) {
         return -ELOOP;
     if ((size_t)size + slash + tail >= sizeof walk->rest)
         return -ENAMETOOLONG;
+    if (charge(walk, walk->target, (size_t)size) < 0)
+        return -EFBIG;
     memmove(walk->rest + size + slash, walk->next, tail + 1);
     if (slash)
         walk->rest[size] = '/';
@@ -134,7 +153,7 @@ static int finish_last(const struct walk *walk, const char *name, int *found, co
 }
 
 static int make(const struct walk *walk, const char *name, int err) {
-    return walk->maker == NULL ? -err : walk->maker->make(walk->maker->self, walk->here, name, err);
+    return walk->maker == NULL || walk->maker->make == NULL ? -err : walk->maker->make(walk->maker->self, walk->here, name, err);
 }
 
 /* One ordinary component. 0 to go on, 1 with *result set, or a negative errno. */
@@ -217,6 +236,8 @@ int pyrt_path_walk(int root, const char *path, int flags, const struct pyrt_make
     walk.root = root;
     walk.flags = flags | O_CLOEXEC;
     walk.maker = maker;
+    walk.own_detour = PYRT_MAX_DETOUR;
+    walk.detour = maker != NULL && maker->detour != NULL ? maker->detour : &walk.own_detour;
     for (int tries = 0; result == -EAGAIN && tries < PYRT_MAX_RESOLVE_TRIES; tries++)
         result = walk_once(&walk, path, size);
     return result;

@@ -61,6 +61,7 @@ static void go_on(struct pyrt_tar *tar, uint64_t skip) {
 static void forget_entry(struct pyrt_tar *tar) {
     pyrt_pax_clear(&tar->local);
     tar->extensions = 0;
+    tar->extension_bytes = 0;
     tar->index++;
 }
 
@@ -80,6 +81,7 @@ static int start_entry(struct pyrt_tar *tar, struct pyrt_error *error) {
         return fail(tar, PYRT_TAR_SPARSE, error);
     tar->skip = padding(tar->left);
     tar->entry.size = tar->sparse ? map->real_size : tar->left;
+    tar->entry.regions = tar->sparse ? map->count : 0;
     tar->offset = 0;
     tar->region = 0;
     tar->region_done = 0;
@@ -139,8 +141,10 @@ static int read_extension(struct pyrt_tar *tar, struct pyrt_error *error) {
 }
 
 static int read_extension_header(struct pyrt_tar *tar, struct pyrt_error *error) {
-    if (++tar->extensions > PYRT_MAX_EXTENSIONS_IN_A_ROW || tar->header.size > PYRT_MAX_EXTENSION)
+    if (++tar->extensions > PYRT_MAX_EXTENSIONS_IN_A_ROW ||
+        tar->header.size > PYRT_MAX_EXTENSION - tar->extension_bytes)
         return fail(tar, PYRT_TAR_EXTENSION, error);
+    tar->extension_bytes += tar->header.size;
     tar->extension.size = 0;
     tar->left = tar->header.size;
     tar->state = PYRT_TAR_IN_EXTENSION;

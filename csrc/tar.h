@@ -32,7 +32,8 @@ struct pyrt_tar {
     size_t filled;
     struct pyrt_header header;
     struct pyrt_bytes extension;
-    unsigned extensions; /* in a row */
+    unsigned extensions;      /* in a row */
+    uint64_t extension_bytes; /* of all of them */
     struct pyrt_pax local;
     struct pyrt_pax global;
     struct pyrt_entry entry;

@@ -15,10 +15,11 @@ from contextlib import suppress
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotFound, StoreError, UsageError
 from pyrt.local_image import layers_of, local, needs
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.image import Image, ImageConfig
-from pyrt.oci.manifest import MAX_LAYERS, Manifest
+from pyrt.oci.manifest import Manifest
 from pyrt.oci.media_types import OCI_CONFIG
 from pyrt.oci.platform import Platform, host, matches
 from pyrt.oci.reference import Reference
@@ -151,8 +152,8 @@ class Pull:
             image = self._store.images.load(known)
             if self._store.images.present(image):
                 return image
-        if len(schema1.layers) > MAX_LAYERS:
-            raise InvalidManifest(f"an image of {len(schema1.layers)} layers, more than {MAX_LAYERS}")
+        if len(schema1.layers) > limits.LAYERS:
+            raise InvalidManifest(f"an image of {len(schema1.layers)} layers, more than {limits.LAYERS}")
         held.add(schema1.layers)
         layers = self._layers(layers_of_schema1(schema1), held)
         config = ImageConfig.parse(schema1.config([layer.diff_id for layer in layers if layer.diff_id]))

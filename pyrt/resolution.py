@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pyrt.errors import DigestMismatch, InvalidManifest, SizeMismatch
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.oci.document import MAX_BYTES
-from pyrt.oci.manifest import MAX_INDEX_DEPTH, Index, Manifest, parse_document
+from pyrt.oci.manifest import Index, Manifest, parse_document
 from pyrt.oci.platform import Platform, choose
 from pyrt.oci.schema1 import Schema1
 from pyrt.values import dataclass
@@ -34,7 +34,7 @@ def resolve(source: Source, pinned: Digest | None, wanted: Platform) -> Resolved
     first = document.digest
     if pinned is not None and pinned.algorithm == first.algorithm and pinned != first:
         raise DigestMismatch(f"manifest: digest {first}, wanted {pinned}", expected=str(pinned), actual=str(first))
-    for _ in range(MAX_INDEX_DEPTH):
+    for _ in range(limits.INDEX_DEPTH):
         if not isinstance(document, Index):
             break
         entry = choose(wanted, document.manifests)
@@ -42,15 +42,15 @@ def resolve(source: Source, pinned: Digest | None, wanted: Platform) -> Resolved
         verify(raw, entry, "manifest")
         document = parse_document(raw, content_type or entry.media_type)
     if isinstance(document, Index):
-        raise InvalidManifest(f"an index inside {MAX_INDEX_DEPTH} others")
+        raise InvalidManifest(f"an index inside {limits.INDEX_DEPTH} others")
     return Resolved(document=document, digest=first)
 
 
 def read_config(source: Source, descriptor: Descriptor) -> bytes:
     """The raw image configuration, verified; raises InvalidManifest (too large), SizeMismatch, DigestMismatch."""
     size = descriptor.size
-    if size is None or size > MAX_BYTES:
-        raise InvalidManifest(f"an image configuration of {size} bytes, more than {MAX_BYTES}")
+    if size is None or size > limits.JSON_BYTES:
+        raise InvalidManifest(f"an image configuration of {size} bytes, more than {limits.JSON_BYTES}")
     raw = bytearray()
     for chunk in source.blob(descriptor):
         raw += chunk

@@ -49,7 +49,8 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one layer may ask for. 0 is the default of csrc/bounds.h: four million entries, 1 TiB of apparent sizes."""
+    """What one layer may ask for. 0 is the default of csrc/bounds.h: two million entries (directories that no entry
+    names, extended attributes and regions of sparse files count too), 1 TiB of apparent sizes."""
 
     entries: int = 0
     bytes: int = 0

@@ -12,16 +12,12 @@ import math
 import re
 
 from pyrt.errors import InvalidManifest
+from pyrt.oci import limits
 from pyrt.values import dataclass
-
-MAX_BYTES = 4 << 20
-MAX_DEPTH = 64
-MAX_VALUES = 100_000
 
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{},")
 _STRING = re.compile(rb'"[^"]*"?')
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class JsonObject:
         return value
 
 
-def parse_json(raw: bytes, what: str, *, limit: int = MAX_BYTES) -> JsonObject:
+def parse_json(raw: bytes, what: str, *, limit: int = limits.JSON_BYTES) -> JsonObject:
     """The object in ``raw``; ``what`` is its name in errors. InvalidManifest for all that is not strict JSON."""
     value = parse_value(raw, what, limit=limit)
     if not isinstance(value, dict):
@@ -126,7 +122,7 @@ def parse_json(raw: bytes, what: str, *, limit: int = MAX_BYTES) -> JsonObject:
     return JsonObject(what, value)
 
 
-def parse_value(raw: bytes, what: str, *, limit: int = MAX_BYTES) -> object:
+def parse_value(raw: bytes, what: str, *, limit: int = limits.JSON_BYTES) -> object:
     """Like ``parse_json`` for a document that need not be an object."""
     if len(raw) > limit:
         raise InvalidManifest(f"{what} is larger than {limit} bytes")
@@ -159,22 +155,25 @@ def _check_shape(raw: bytes, what: str) -> None:
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise InvalidManifest(f"{what} begins with a byte order mark")
     unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    many = unescaped.count(b'"') > 4 * MAX_VALUES  # two for each name and two for each value
+    many = unescaped.count(b'"') > 4 * limits.JSON_VALUES  # two for each name and two for each value
     bare = b"" if many else _STRING.sub(b"", unescaped).translate(None, _NO_BRACKETS)
-    if many or bare.count(b",") + bare.count(b"[") + bare.count(b"{") > MAX_VALUES:
-        raise InvalidManifest(f"{what} has more than {MAX_VALUES} values")
+    if many or bare.count(b",") + bare.count(b"[") + bare.count(b"{") > limits.JSON_VALUES:
+        raise InvalidManifest(f"{what} has more than {limits.JSON_VALUES} values")
     depth = 0
     for bracket in bare.replace(b",", b""):
         depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            raise InvalidManifest(f"{what} is nested more than {MAX_DEPTH} levels deep")
+        if depth > limits.JSON_DEPTH:
+            raise InvalidManifest(f"{what} is nested more than {limits.JSON_DEPTH} levels deep")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"duplicate name {next(name for name in names if names.count(name) > 1)!r}")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"duplicate name {name[:100]!r}")
+            seen.add(name)
     return fields
 
 
@@ -183,7 +182,7 @@ def _constant(text: str) -> object:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
+    if len(text) > limits.JSON_DIGITS:
         raise ValueError(f"an integer of {len(text)} digits")
     return int(text)
 

@@ -7,7 +7,7 @@ image-index.md; Docker image manifest version 2, schema 2 and its manifest list.
 from __future__ import annotations
 
 from pyrt.errors import InvalidManifest, Unsupported
-from pyrt.oci import media_types
+from pyrt.oci import limits, media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json, to_bytes
@@ -16,12 +16,6 @@ from pyrt.values import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrt.oci.schema1 import Schema1
-
-MAX_LAYERS = 500
-"""Layers in one image: overlayfs stacks no more (OVL_MAX_STACK)."""
-MAX_INDEX_DEPTH = 4
-"""How many indexes may lie between a name and its manifest; whoever resolves them holds to it."""
-MAX_INDEX_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +106,8 @@ def _media_type(document: JsonObject, said: str) -> str:
 
 def _index(document: JsonObject, raw: bytes, media_type: str, digest: Digest) -> Index:
     entries = document.children("manifests")
-    if len(entries) > MAX_INDEX_ENTRIES:
-        raise InvalidManifest(f"an index of {len(entries)} entries, more than {MAX_INDEX_ENTRIES}")
+    if len(entries) > limits.INDEX_ENTRIES:
+        raise InvalidManifest(f"an index of {len(entries)} entries, more than {limits.INDEX_ENTRIES}")
     return Index(
         raw=raw,
         media_type=media_type,
@@ -129,8 +123,8 @@ def _manifest(document: JsonObject, raw: bytes, media_type: str, digest: Digest)
         kind = document.text("artifactType", "") or config.media_type
         raise InvalidManifest(f"not an image: an artifact of type {kind[:100]}")
     entries = document.children("layers")
-    if len(entries) > MAX_LAYERS:
-        raise InvalidManifest(f"an image of {len(entries)} layers, more than {MAX_LAYERS}")
+    if len(entries) > limits.LAYERS:
+        raise InvalidManifest(f"an image of {len(entries)} layers, more than {limits.LAYERS}")
     layers = tuple(Descriptor.from_json(entry) for entry in entries)
     for number, layer in enumerate(layers, 1):
         _check_layer(number, layer.media_type)

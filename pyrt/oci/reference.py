@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from pyrt.errors import InvalidReference, UsageError
+from pyrt.oci import limits
 from pyrt.oci.digest import Digest
 from pyrt.values import dataclass, replace
 
@@ -21,10 +22,8 @@ _API_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?P<port>:[0-9]+)?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
-_MAX_REPOSITORY = 255
-_MAX_TEXT = 1024
 _MAX_PORT = 65535
 
 
@@ -88,8 +87,8 @@ class Reference:
 def _parse(text: str) -> Reference:
     if not text:
         raise UsageError("it is empty")
-    if len(text) > _MAX_TEXT:
-        raise UsageError(f"longer than {_MAX_TEXT} characters")
+    if len(text) > limits.REFERENCE_BYTES:
+        raise UsageError(f"longer than {limits.REFERENCE_BYTES} characters")
     rest, at, digest_text = text.partition("@")
     digest = Digest.parse(digest_text) if at else None
     name, tag = _split_tag(rest)
@@ -108,7 +107,7 @@ def _split_tag(rest: str) -> tuple[str, str | None]:
     name, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
         return rest, None
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise UsageError(
             f"tag {tag[:140]!r} is not 1 to 128 letters, digits, '_', '.' and '-' with a first one not '.' or '-'"
         )
@@ -144,8 +143,8 @@ def _check_repository(repository: str) -> None:
     shown = repository.removeprefix(_OFFICIAL)
     if not repository:
         raise UsageError("the repository name is empty")
-    if len(repository) > _MAX_REPOSITORY:
-        raise UsageError(f"the repository name is longer than {_MAX_REPOSITORY} characters")
+    if len(repository) > limits.REPOSITORY_BYTES:
+        raise UsageError(f"the repository name is longer than {limits.REPOSITORY_BYTES} characters")
     if repository.lower() != repository:
         raise UsageError(f"repository name {shown!r} must be lowercase")
     for component in repository.split("/"):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 from pyrt.errors import InvalidManifest
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor, digest_field
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json, to_bytes
@@ -22,7 +23,6 @@ from pyrt.values import dataclass
 EMPTY_LAYER = Digest(algorithm="sha256", hex="a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4")
 """The gzip-compressed empty tar that stands for a step without a layer."""
 
-_MAX_STEPS = 2_000
 _ID = re.compile(r"[a-f0-9]{64}")
 _NOT_IN_CONFIG = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
 
@@ -91,10 +91,13 @@ class Schema1:
 
 def _payload(raw: bytes, document: JsonObject) -> bytes:
     """The signed bytes: a prefix of ``raw`` and a tail, as the protected header of every signature says."""
-    payloads = {_signed(raw, signature) for signature in document.children("signatures")}
-    if len(payloads) != 1:
+    signatures = document.children("signatures")
+    if len(signatures) > limits.SCHEMA1_SIGNATURES:
+        raise InvalidManifest(f"a manifest of {len(signatures)} signatures, more than {limits.SCHEMA1_SIGNATURES}")
+    payload = _signed(raw, signatures[0]) if signatures else None
+    if payload is None or any(_signed(raw, signature) != payload for signature in signatures[1:]):
         raise InvalidManifest("the manifest's signatures are missing or not of the same payload")
-    return payloads.pop()
+    return payload
 
 
 def _signed(raw: bytes, signature: JsonObject) -> bytes:
@@ -121,8 +124,8 @@ def _pairs(document: JsonObject) -> list[tuple[Digest, JsonObject]]:
     layers, history = document.children("fsLayers"), document.children("history")
     if not layers or len(layers) != len(history):
         raise InvalidManifest(f"a schema 1 manifest of {len(layers)} layers and {len(history)} history entries")
-    if len(layers) > _MAX_STEPS:
-        raise InvalidManifest(f"a schema 1 manifest of {len(layers)} layers, more than {_MAX_STEPS}")
+    if len(layers) > limits.SCHEMA1_STEPS:
+        raise InvalidManifest(f"a schema 1 manifest of {len(layers)} layers, more than {limits.SCHEMA1_STEPS}")
     return [(digest_field(layer, "blobSum"), _step(entry)) for layer, entry in zip(layers, history, strict=True)]
 
 

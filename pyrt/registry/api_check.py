@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum
 
 from pyrt.errors import InvalidManifest, NotARegistry
+from pyrt.oci import limits
 from pyrt.registry import failures
 from pyrt.registry.connection import Answer, Connection
-from pyrt.registry.wire import DOCUMENT_LIMIT
 
 _VERSION = "docker-distribution-api-version"
 
@@ -28,7 +28,7 @@ def check_api(connection: Connection) -> ApiState:
     """
     host = connection.endpoint.host
     try:
-        answer = connection.fetch("/v2/", limit=DOCUMENT_LIMIT)
+        answer = connection.fetch("/v2/", limit=limits.ANSWER_BYTES)
     except InvalidManifest as error:
         raise NotARegistry(f"{host}: not a registry: {error}", host=host) from error
     named = answer.headers.get(_VERSION, "").strip().lower().startswith("registry/2")

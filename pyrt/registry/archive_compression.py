@@ -20,7 +20,6 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\0"
 _CHUNK = 1 << 20
-_XZ_MEMORY = 256 << 20  # bytes; xz -9 wants 65 MiB, the format allows 4 GiB
 
 
 class _Reader(Protocol):
@@ -36,7 +35,7 @@ def spool(file: io.FileIO, where: str, tmp_dir: str | None) -> io.FileIO:
     head = os.pread(file.fileno(), 6, 0)
     for magic, opened in _READERS:
         if head.startswith(magic):
-            most = limits.EXPANSION_RATIO * os.fstat(file.fileno()).st_size + limits.EXPANSION_GRACE
+            most = limits.EXPANSION_RATIO * os.fstat(file.fileno()).st_size + limits.EXPANSION_GRACE_BYTES
             return _unpack(opened(file), where, tmp_dir, most)
     return file
 
@@ -95,7 +94,7 @@ class _XzReader:
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
-        self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+        self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limits.XZ_MEMORY_BYTES)
 
     def read(self, size: int, /) -> bytes:
         while not self._stream.eof:

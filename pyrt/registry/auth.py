@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import httpx
 
 from pyrt.errors import AccessDenied, NotARegistry
+from pyrt.oci import limits
 from pyrt.registry.challenge import Challenge, InvalidChallenge, parse_challenges
 from pyrt.registry.clock import Clock
 from pyrt.registry.credentials import Credentials
@@ -26,11 +27,8 @@ from pyrt.registry.retry import RETRIED_STATUS
 from pyrt.registry.shown import printable
 from pyrt.registry.token import CLIENT_ID, InvalidToken, Token, parse_token, pull_scope, pull_scopes
 from pyrt.registry.transport import LIMIT, LOCATION, AnswerTooLarge
-from pyrt.registry.wire import DOCUMENT_LIMIT
 
 Flow = Generator[httpx.Request, httpx.Response, None]
-_SENDS = 4
-_TOKEN_REDIRECTS = 5
 
 
 class TokenServerBusy(Exception):
@@ -90,7 +88,7 @@ class RegistryAuth(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """Sends ``request``, logging in where the answer asks for it; a token that ran out is replaced once."""
         fetched = False
-        for _ in range(_SENDS):
+        for _ in range(limits.LOGINS):
             if self._is_stale():
                 yield from self._replace_stale()
             used = self._apply(request)
@@ -175,11 +173,11 @@ class RegistryAuth(httpx.Auth):
         url = self._destinations.resolve(self._destinations.home, challenge.get("realm"), "token server")
         asked_at = self._clock.monotonic()
         response = yield self._token_request(url, challenge.get("service"), scopes, credentials)
-        for _ in range(_TOKEN_REDIRECTS):
+        for _ in range(limits.TOKEN_REDIRECTS):
             if response.status_code not in REDIRECT_STATUS or response.request.method != "GET":
                 break
             target = self._destinations.resolve(url, response.extensions[LOCATION], "token server's redirect")
-            follow = httpx.Request("GET", target, headers=_headers(), extensions={LIMIT: DOCUMENT_LIMIT})
+            follow = httpx.Request("GET", target, headers=_headers(), extensions={LIMIT: limits.ANSWER_BYTES})
             if origin(target) == origin(url) and "authorization" in response.request.headers:
                 follow.headers["authorization"] = response.request.headers["authorization"]
             url = target
@@ -191,7 +189,7 @@ class RegistryAuth(httpx.Auth):
     ) -> httpx.Request:
         names = sorted(scopes)
         service_field = [("service", service)] if service else []
-        extensions = {LIMIT: DOCUMENT_LIMIT}
+        extensions = {LIMIT: limits.ANSWER_BYTES}
         if credentials is not None and credentials.identity_token:
             fields = [("grant_type", "refresh_token"), *service_field, ("client_id", CLIENT_ID)]
             fields += [("scope", " ".join(names)), ("refresh_token", credentials.identity_token)]

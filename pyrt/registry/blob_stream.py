@@ -14,13 +14,14 @@ from contextlib import closing
 import httpx
 
 from pyrt.errors import ImageNotFound, PyrtError, RegistryError, SizeMismatch
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.registry import failures
 from pyrt.registry.clock import Clock
 from pyrt.registry.connection import Answer, Connection
 from pyrt.registry.retry import Attempts, RetryPolicy
 from pyrt.registry.transport import AnswerTooLarge
-from pyrt.registry.wire import ERROR_LIMIT, UNKNOWN_BLOB_LIMIT, WireSettings
+from pyrt.registry.wire import WireSettings
 
 PIECE = 256 * 1024
 HELD_FOR = 0.1
@@ -74,7 +75,7 @@ class BlobStream:
         ranged = self._position > 0 and not self._whole
         headers = {"range": f"bytes={self._position}-"} if ranged else {}
         path = f"/v2/{self._connection.endpoint.repository}/blobs/{self._descriptor.digest}"
-        limit = UNKNOWN_BLOB_LIMIT if self._size is None else self._size + 1
+        limit = limits.UNSIZED_BLOB_BYTES if self._size is None else self._size + 1
         return self._connection.open(path, headers=headers, limit=limit, attempts=self._attempts)
 
     def _check(self, response: httpx.Response) -> int:
@@ -105,7 +106,7 @@ class BlobStream:
 
     def _refusal(self, response: httpx.Response) -> PyrtError:
         try:
-            body = response.content if response.is_closed else b"".join(response.iter_raw())[:ERROR_LIMIT]
+            body = response.content if response.is_closed else b"".join(response.iter_raw())[:limits.ERROR_BYTES]
         except httpx.TransportError:
             body = b""
         answer = Answer(status=response.status_code, headers=response.headers, body=body, url=response.url)

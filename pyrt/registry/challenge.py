@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
+from pyrt.oci import limits
 from pyrt.values import dataclass
 
 Item = TypeVar("Item")
 
-HEADER_LIMIT = 16 * 1024
-CHALLENGE_LIMIT = 32
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SEPARATOR = re.compile(r"[ \t,]*")
@@ -43,9 +42,9 @@ class Challenge:
 
 def parse_challenges(values: list[str]) -> tuple[Challenge, ...]:
     """All challenges of all WWW-Authenticate headers of an answer, in order. Raises InvalidChallenge."""
-    if sum(map(len, values)) > HEADER_LIMIT:
+    if sum(map(len, values)) > limits.CHALLENGE_BYTES:
         raise InvalidChallenge("the header is too long")
-    challenges = [challenge for value in values[: CHALLENGE_LIMIT + 1] for challenge in _parse(value)]
+    challenges = [challenge for value in values[: limits.CHALLENGES + 1] for challenge in _parse(value)]
     return tuple(_bounded(challenges))
 
 
@@ -72,7 +71,7 @@ def _parse(value: str) -> list[Challenge]:
 
 
 def _bounded(found: list[Item]) -> list[Item]:
-    if len(found) > CHALLENGE_LIMIT:
+    if len(found) > limits.CHALLENGES:
         raise InvalidChallenge("too many challenges")
     return found
 

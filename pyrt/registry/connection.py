@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from pyrt.errors import InvalidManifest, PyrtError, RegistryError
+from pyrt.oci import limits
 from pyrt.registry import failures
 from pyrt.registry.auth import RegistryAuth, TokenServerBusy
 from pyrt.registry.credentials import Credentials
@@ -16,7 +17,7 @@ from pyrt.registry.redirects import REDIRECT_STATUS, Destinations, origin
 from pyrt.registry.retry import RETRIED_STATUS, Attempts, RetryPolicy, retry_after
 from pyrt.registry.token import CLIENT_ID
 from pyrt.registry.transport import LIMIT, LOCATION, UNVERIFIED, AnswerTooLarge
-from pyrt.registry.wire import REDIRECT_LIMIT, WireSettings
+from pyrt.registry.wire import WireSettings
 from pyrt.values import dataclass
 
 
@@ -131,7 +132,7 @@ class Connection:
         home, auth, destinations = self._start()
         url = home.join(path)
         sent = {"accept-encoding": "identity", "user-agent": CLIENT_ID, **headers}
-        for _ in range(REDIRECT_LIMIT + 1):
+        for _ in range(limits.REDIRECTS + 1):
             request = httpx.Request("GET", url, headers=sent, extensions={LIMIT: limit})
             mine = origin(url) == origin(home)
             response = self._client.send(request, stream=True, auth=auth if mine else None, follow_redirects=False)
@@ -140,7 +141,7 @@ class Connection:
             response.close()
             url = destinations.resolve(url, response.extensions[LOCATION], "redirect")
         host = self.endpoint.host
-        raise RegistryError(f"{host}: more than {REDIRECT_LIMIT} redirects for one request", host=host)
+        raise RegistryError(f"{host}: more than {limits.REDIRECTS} redirects for one request", host=host)
 
     def _start(self) -> tuple[httpx.URL, RegistryAuth, Destinations]:
         with self._lock:

@@ -13,9 +13,9 @@ import shutil
 from collections.abc import Mapping
 
 from pyrt.errors import RegistryError
+from pyrt.oci import limits
 from pyrt.registry.shown import printable
 
-TIME_LIMIT = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_FOUND = "credentials not found"
 
@@ -27,7 +27,9 @@ class CredentialHelper:
     repeated, because it can be a secret.
     """
 
-    def __init__(self, name: str, environ: Mapping[str, str] = os.environ, *, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(
+        self, name: str, environ: Mapping[str, str] = os.environ, *, time_limit: float = limits.HELPER_SECONDS
+    ) -> None:
         self.program = f"docker-credential-{printable(name, 60)}"
         if not _NAME.fullmatch(name):
             raise RegistryError(f"{self.program}: not a name for a credential helper")

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 
 from pyrt.errors import RegistryError, UsageError
+from pyrt.oci import limits
 from pyrt.registry.config_paths import ConfigPaths
 from pyrt.registry.credential_helpers import CredentialHelper
 from pyrt.values import dataclass
@@ -20,7 +21,6 @@ from pyrt.values import dataclass
 HUB = "docker.io"
 HUB_KEY = "https://index.docker.io/v1/"
 _HUB_KEYS = (HUB_KEY, "index.docker.io", "registry-1.docker.io")
-_SIZE_LIMIT = 1024 * 1024
 _TOKEN_USER = "<token>"
 
 
@@ -60,7 +60,7 @@ class AuthFile:
         """The file, None where there is none that we may read. UsageError where it is not a JSON object."""
         try:
             with open(path, "rb") as file:
-                raw = file.read(_SIZE_LIMIT + 1)
+                raw = file.read(limits.CREDENTIAL_FILE_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except OSError as error:
@@ -70,8 +70,8 @@ class AuthFile:
             document = json.loads(raw) if raw.strip() else {}
         except (ValueError, RecursionError):
             raise UsageError(f"{path}: not valid JSON") from None
-        if len(raw) > _SIZE_LIMIT or not isinstance(document, dict):
-            raise UsageError(f"{path}: not a JSON object of at most {_SIZE_LIMIT} bytes")
+        if len(raw) > limits.CREDENTIAL_FILE_BYTES or not isinstance(document, dict):
+            raise UsageError(f"{path}: not a JSON object of at most {limits.CREDENTIAL_FILE_BYTES} bytes")
         return cls(path=path, document=document)
 
     def table(self, key: str) -> dict[str, object]:

@@ -12,18 +12,18 @@ import hashlib
 from collections.abc import Iterator
 
 from pyrt.errors import ImageNotFound, InvalidManifest, InvalidReference, SizeMismatch
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.oci.document import MAX_BYTES, JsonObject, parse_value
+from pyrt.oci.document import JsonObject, parse_value
 from pyrt.oci.image import ImageConfig
-from pyrt.oci.manifest import MAX_LAYERS, Manifest
+from pyrt.oci.manifest import Manifest
 from pyrt.oci.media_types import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from pyrt.oci.reference import Reference
 from pyrt.registry.archive_compression import GZIP, ZSTD
 from pyrt.registry.members import read
 from pyrt.registry.tar_members import TarMembers
 
-_MAX_MANIFEST = 1 << 20
 _COMPRESSED = ((GZIP, OCI_LAYER_GZIP), (ZSTD, OCI_LAYER_ZSTD))
 
 
@@ -66,9 +66,9 @@ class DockerArchiveSource:
 
     def _build(self, image: JsonObject) -> Manifest:
         config_name, layer_names = _member(image.text("Config")), image.texts("Layers")
-        if len(layer_names) > MAX_LAYERS:
-            raise InvalidManifest(f"an image of {len(layer_names)} layers, more than {MAX_LAYERS}")
-        raw = read(self._members, config_name, MAX_BYTES)
+        if len(layer_names) > limits.LAYERS:
+            raise InvalidManifest(f"an image of {len(layer_names)} layers, more than {limits.LAYERS}")
+        raw = read(self._members, config_name, limits.JSON_BYTES)
         config = ImageConfig.parse(raw)
         if len(config.diff_ids) != len(layer_names):
             raise InvalidManifest(f"{len(layer_names)} layers in manifest.json, {len(config.diff_ids)} diff ids")
@@ -99,7 +99,7 @@ def _images(members: TarMembers) -> tuple[JsonObject, ...]:
     if not members.has("manifest.json"):
         hint = "a tar of an OCI image layout is named oci-archive:FILE" if members.has("oci-layout") else ""
         raise ImageNotFound(f"{members.where}: not an archive of docker save: it has no manifest.json", hint=hint)
-    raw = read(members, "manifest.json", _MAX_MANIFEST)
+    raw = read(members, "manifest.json", limits.ARCHIVE_MANIFEST_BYTES)
     document = JsonObject(members.where, {"manifest.json": parse_value(raw, "manifest.json")})
     return document.children("manifest.json")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pyrt.errors import DigestMismatch, ImageNotFound, InvalidManifest, NotARegistry, PyrtError, UsageError
-from pyrt.oci import media_types
+from pyrt.oci import limits, media_types
 from pyrt.oci.digest import Digest
 from pyrt.oci.manifest import parse_document
 from pyrt.registry import failures
 from pyrt.registry.connection import Answer, Connection
 from pyrt.registry.retry import RetryPolicy
 from pyrt.registry.shown import printable
-from pyrt.registry.wire import MANIFEST_LIMIT
 
 
 def fetch_manifest(
@@ -28,7 +27,7 @@ def fetch_manifest(
     endpoint = connection.endpoint
     path = f"/v2/{endpoint.repository}/manifests/{which}"
     headers = {"accept": ", ".join(accept)}
-    answer = connection.fetch(path, headers=headers, limit=MANIFEST_LIMIT, retry=retry)
+    answer = connection.fetch(path, headers=headers, limit=limits.JSON_BYTES, retry=retry)
     if answer.status != 200:
         raise _refusal(connection, which, answer)
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyrt.errors import ImageNotFound, InvalidManifest, SizeMismatch
+from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.oci.document import MAX_BYTES, parse_json
+from pyrt.oci.document import parse_json
 from pyrt.oci.manifest import Index, parse_document
 from pyrt.oci.media_types import OCI_INDEX
 from pyrt.registry.members import Members, read
@@ -42,7 +43,7 @@ class LayoutSource:
         else:
             known = (entry for entry in self._entries if entry.digest == which)
             entry = next(known, Descriptor(media_type="", digest=which, size=None))
-        raw = read(self._members, blob_name(entry.digest), MAX_BYTES)
+        raw = read(self._members, blob_name(entry.digest), limits.JSON_BYTES)
         return verified(raw, entry.digest, f"{self._members.where}: manifest"), entry.media_type
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
@@ -69,7 +70,7 @@ def read_index(members: Members) -> tuple[Descriptor, ...]:
     version = marker.text("imageLayoutVersion")
     if version.partition(".")[0] != "1":
         raise InvalidManifest(f"{members.where}: image layout version {version[:20]!r}, this reads version 1")
-    index = parse_document(read(members, "index.json", MAX_BYTES), OCI_INDEX)
+    index = parse_document(read(members, "index.json", limits.JSON_BYTES), OCI_INDEX)
     if not isinstance(index, Index):
         raise InvalidManifest(f"{members.where}: index.json is not an index")
     return index.manifests

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from pyrt.oci import limits
 from pyrt.registry.clock import Clock
 from pyrt.values import dataclass
 
@@ -22,11 +23,11 @@ class RetryPolicy:
     to ``retry_after_cap``; one that asks for more is not asked again. ``budget`` bounds all pauses of one request.
     """
 
-    tries: int = 5
+    tries: int = limits.TRIES
     first: float = 0.5
-    cap: float = 30.0
-    retry_after_cap: float = 60.0
-    budget: float = 180.0
+    cap: float = limits.PAUSE_SECONDS
+    retry_after_cap: float = limits.RETRY_AFTER_SECONDS
+    budget: float = limits.RETRY_BUDGET_SECONDS
 
     def once(self) -> RetryPolicy:
         """The same without repetition: for a mirror, after which there is somewhere else to go."""

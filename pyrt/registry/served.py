@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidReference
-from pyrt.oci import media_types
+from pyrt.oci import limits, media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.oci.document import MAX_BYTES, parse_json
-from pyrt.oci.manifest import MAX_INDEX_DEPTH
+from pyrt.oci.document import parse_json
 from pyrt.oci.reference import DEFAULT_REGISTRY, Reference
 from pyrt.registry.members import DirectoryMembers, read
 from pyrt.registry.oci_layout import REF_NAME, blob_name, read_index
@@ -52,7 +51,7 @@ class ServedStore:
     def find(self, repository: Repository, digest: Digest) -> Descriptor | None:
         """The descriptor of what has ``digest`` and belongs to an image of ``repository``."""
         for top in repository.tops():
-            for descriptor in self._reachable(top, MAX_INDEX_DEPTH):
+            for descriptor in self._reachable(top, limits.INDEX_DEPTH):
                 if descriptor.digest == digest:
                     return descriptor
         return None
@@ -74,7 +73,7 @@ class ServedStore:
     def _children(self, digest: Digest) -> tuple[Descriptor, ...]:
         """What a document points at. An index names platforms that were never pulled: those have nothing below them."""
         try:
-            document = parse_json(read(self._members, blob_name(digest), MAX_BYTES), "manifest")
+            document = parse_json(read(self._members, blob_name(digest), limits.JSON_BYTES), "manifest")
             parts = (*document.children("manifests"), *document.children("layers"))
             config = document.optional("config")
             return tuple(Descriptor.from_json(part) for part in ((config, *parts) if config else parts))

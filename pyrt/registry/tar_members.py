@@ -13,12 +13,10 @@ import tarfile
 from collections.abc import Iterator
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest
+from pyrt.oci import limits
 from pyrt.registry.archive_compression import spool
 from pyrt.registry.members import chunks, unreadable
 from pyrt.values import dataclass
-
-MAX_MEMBERS = 20_000
-_MAX_LINKS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ class TarMembers:
         self._file.close()
 
     def _find(self, name: str) -> _Member:
-        for _ in range(_MAX_LINKS):
+        for _ in range(limits.ARCHIVE_LINKS):
             member = self._table.get(name)
             if member is None:
                 raise ImageNotFound(f"{self.where}: no {name[:200]!r} in the archive")
@@ -81,8 +79,8 @@ class TarMembers:
             with tarfile.open(fileobj=self._file, mode="r:") as archive:
                 for info in archive:
                     name, count = self._name(info.name), count + 1
-                    if count > MAX_MEMBERS:
-                        raise InvalidManifest(f"{self.where}: more than {MAX_MEMBERS} files in the archive")
+                    if count > limits.ARCHIVE_MEMBERS:
+                        raise InvalidManifest(f"{self.where}: more than {limits.ARCHIVE_MEMBERS} files in the archive")
                     if info.size < 0 or info.offset_data <= last:  # older versions of tarfile walk back
                         raise InvalidManifest(f"{self.where}: {name!r} has a negative size")
                     last = info.offset_data

@@ -12,12 +12,13 @@ import httpcore
 import httpx
 
 from pyrt.errors import UsageError
+from pyrt.oci import limits
 from pyrt.registry.certs import host_trust, tls_context
 from pyrt.registry.config_paths import ConfigPaths
 from pyrt.registry.proxies import ProxyRules
 from pyrt.registry.shown import shown_url
 from pyrt.registry.stream_meter import MeteredBackend
-from pyrt.registry.wire import ERROR_LIMIT, WireSettings
+from pyrt.registry.wire import WireSettings
 
 LIMIT = "pyrt.limit"  # request extension: how many bytes of a good answer are taken
 LOCATION = "pyrt.location"  # response extension: the Location header, "" for none
@@ -135,7 +136,7 @@ class HostTransport(httpx.BaseTransport):
 class GuardedTransport(httpx.BaseTransport):
     """Bounds every body, and takes away what httpx would act upon by itself.
 
-    An error's body ends at ERROR_LIMIT; a good one that is longer than the request's limit raises AnswerTooLarge. We
+    An error's body ends at limits.ERROR_BYTES; a good one that is longer than the request's limit raises AnswerTooLarge. We
     ask for ``identity`` and digests are of the bytes as stored, so Content-Encoding never means anything here (RG-27).
     Location goes where httpx does not look: told to follow nothing, it reads it all the same, and fails on a wrong one.
     """
@@ -154,7 +155,7 @@ class GuardedTransport(httpx.BaseTransport):
         return httpx.Response(
             status_code=response.status_code,
             headers=response.headers,
-            stream=_BoundedStream(stream, limit if good else ERROR_LIMIT, fail=good),
+            stream=_BoundedStream(stream, limit if good else limits.ERROR_BYTES, fail=good),
             extensions=extensions,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyrt.oci import limits
 from pyrt.registry.clock import Clock, SystemClock
 from pyrt.registry.retry import RetryPolicy
 from pyrt.values import dataclass, field
@@ -9,12 +10,6 @@ from pyrt.values import dataclass, field
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import httpx
-
-MANIFEST_LIMIT = 4 * 1024 * 1024
-DOCUMENT_LIMIT = 1024 * 1024
-ERROR_LIMIT = 1024 * 1024
-UNKNOWN_BLOB_LIMIT = 32 * 1024**3
-REDIRECT_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +20,11 @@ class Timeouts:
     a host where plain http is allowed too.
     """
 
-    connect: float = 10.0
-    header: float = 30.0
-    progress: float = 60.0
-    floor: int = 1024
-    probe: float = 3.0
+    connect: float = limits.CONNECT_SECONDS
+    header: float = limits.HEADER_SECONDS
+    progress: float = limits.PROGRESS_SECONDS
+    floor: int = limits.PROGRESS_BYTES
+    probe: float = limits.PROBE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

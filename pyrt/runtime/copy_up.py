@@ -6,6 +6,7 @@ entry, with nothing followed (CVE-2022-23648: a VOLUME that led out of the image
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import ExitStack, suppress
@@ -77,12 +78,28 @@ def _copy_content(layer: int, name: str, target: int) -> None:
     try:
         made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target)
         try:
-            while os.sendfile(made, source, None, _PIECE):
-                pass
+            _copy_data(source, made, os.fstat(source).st_size)
         finally:
             os.close(made)
     finally:
         os.close(source)
+
+
+def _copy_data(source: int, made: int, size: int) -> None:
+    """What is a hole stays one: an image's file of a terabyte may have no data at all."""
+    os.ftruncate(made, size)
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        end = os.lseek(source, at, os.SEEK_HOLE)
+        os.lseek(made, at, os.SEEK_SET)
+        while at < end and (sent := os.sendfile(made, source, at, min(_PIECE, end - at))):
+            at += sent
 
 
 def _copy_metadata(status: os.stat_result, source: str, target: str, *, follow: bool) -> None:

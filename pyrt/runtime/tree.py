@@ -13,11 +13,9 @@ import stat
 from contextlib import ExitStack
 
 from pyrt.errors import ImageError
+from pyrt.oci import limits
 from pyrt.overlay import is_opaque, is_whiteout
 from pyrt.values import dataclass
-
-MAX_LINKS = 40  # path_resolution(7)
-MAX_FILE = 10 << 20  # bytes; a passwd file larger than this is no passwd file
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -31,15 +29,14 @@ class ImageTree:
 
     def read(self, path: str) -> bytes | None:
         """The content of a regular file, None where there is none. Raises ImageError for anything else that stands there,
-        for more than MAX_FILE bytes, and for a loop of links."""
+        for more than limits.TREE_FILE_BYTES bytes, and for a loop of links."""
         return self.read_all(path)[0]
 
     def read_all(self, *paths: str) -> list[bytes | None]:
         """As ``read``, for several files."""
         with ExitStack() as opened:
             roots = self._open_roots(opened)
-            places = [(path, _walk(path, roots, opened)) for path in paths]
-            return [None if place is None else _read(place, path) for path, place in places]
+            return [_find_and_read(path, roots) for path in paths]
 
     def directories(self, path: str, opened: ExitStack) -> list[int]:
         """The directory at ``path`` in every layer that shows through, as O_PATH fds that ``opened`` closes; none where the
@@ -99,32 +96,77 @@ def enter(directories: list[int], name: str, opened: ExitStack) -> list[int]:
     return result
 
 
+class _Trail:
+    """The directories from the root to where a walk stands. Those that it leaves are closed, so that a path which goes
+    up and down for ever does not use up our descriptors."""
+
+    def __init__(self, roots: list[int]) -> None:
+        self._roots = roots
+        self._levels: list[tuple[list[int], ExitStack]] = []
+
+    @property
+    def here(self) -> list[int]:
+        return self._levels[-1][0] if self._levels else self._roots
+
+    def enter(self, name: str) -> None:
+        level = ExitStack()
+        above = self.here
+        self._levels.append(([], level))  # before anything is opened: an error closes it too
+        self._levels[-1] = (enter(above, name, level), level)
+
+    def up(self) -> None:
+        if self._levels:
+            self._levels.pop()[1].close()
+
+    def close(self) -> None:
+        while self._levels:
+            self.up()
+
+
+def _find_and_read(path: str, roots: list[int]) -> bytes | None:
+    with ExitStack() as opened:
+        place = _walk(path, roots, opened)
+        return None if place is None else _read(place, path)
+
+
 def _walk(path: str, roots: list[int], opened: ExitStack) -> _Place | None:
-    """The place of what the path leads to, links followed; None where there is nothing."""
-    trail = [roots]
+    """The place of what the path leads to, links followed; None where there is nothing. Its directories stay open as long
+    as ``opened`` does. Raises ImageError."""
+    trail = _Trail(roots)
+    opened.callback(trail.close)
+    try:
+        return _follow(path, trail)
+    except OSError as error:  # a name that is too long, more levels than we may have descriptors
+        raise ImageError(f"{path}: the way to it in this image: {error.strerror}") from error
+
+
+def _follow(path: str, trail: _Trail) -> _Place | None:
     names = _components(path)
-    links = 0
+    links = steps = 0
     while names:
         name = names.pop(0)
+        steps += 1
+        if steps > limits.TREE_STEPS:
+            raise ImageError(f"{path}: the way to it is too long in this image")
         if name == "..":
-            trail = trail[:-1] or [roots]
+            trail.up()
             continue
-        found = _lookup(trail[-1], name)
+        found = _lookup(trail.here, name)
         if found is None:
             return None
         holder, status = found
         if stat.S_ISLNK(status.st_mode):
             links += 1
-            if links > MAX_LINKS:
+            if links > limits.TREE_LINKS:
                 raise ImageError(f"{path}: too many symbolic links in this image")
             target = os.readlink(name, dir_fd=holder)
             if target.startswith("/"):
-                trail = [roots]
+                trail.close()
             names = _components(target) + names
         elif not names:
-            return _Place(trail[-1], holder, name, status)
+            return _Place(trail.here, holder, name, status)
         elif stat.S_ISDIR(status.st_mode):
-            trail.append(enter(trail[-1], name, opened))
+            trail.enter(name)
         else:
             return None
     return None
@@ -142,11 +184,11 @@ def _read(place: _Place, path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ImageError(f"{path}: not a regular file in this image")
-        content = _read_up_to(fd, MAX_FILE + 1)
+        content = _read_up_to(fd, limits.TREE_FILE_BYTES + 1)
     finally:
         os.close(fd)
-    if len(content) > MAX_FILE:
-        raise ImageError(f"{path}: larger than {MAX_FILE >> 20} MiB in this image")
+    if len(content) > limits.TREE_FILE_BYTES:
+        raise ImageError(f"{path}: larger than {limits.TREE_FILE_BYTES >> 20} MiB in this image")
     return content
 
 

@@ -10,10 +10,9 @@ import os
 from contextlib import contextmanager
 
 from pyrt.errors import DigestMismatch, ImageNotFound, SizeMismatch
-from pyrt.oci import media_types
+from pyrt.oci import limits, media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.oci.document import MAX_BYTES
 from pyrt.store.decompress import GZIP, SKIPPABLE, ZSTD
 from pyrt.store.layout import own, refused
 from pyrt.store.staging import discard, named_entry, replace, write_all
@@ -59,7 +58,7 @@ class Content:
         except OSError as error:
             raise refused(path, error) from error
 
-    def read(self, digest: Digest, limit: int = MAX_BYTES) -> bytes:
+    def read(self, digest: Digest, limit: int = limits.JSON_BYTES) -> bytes:
         """A whole small blob; raises ImageNotFound, and SizeMismatch where it has more than ``limit`` bytes."""
         fd = self.open(digest)
         with open(fd, "rb", buffering=0) as file:

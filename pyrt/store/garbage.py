@@ -11,7 +11,7 @@ import json
 import os
 from contextlib import ExitStack
 
-from pyrt.oci.document import MAX_BYTES
+from pyrt.oci import limits
 from pyrt.store.content import parse_or_none
 from pyrt.store.leases import STORE_LOCK, leased
 from pyrt.store.locks import hold
@@ -106,7 +106,7 @@ def read_document(path: str) -> object:
     """A blob that is a JSON document, else None."""
     try:
         with open(path, "rb", buffering=0) as file:
-            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > MAX_BYTES:
+            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > limits.JSON_BYTES:
                 return None
     except OSError:
         return None

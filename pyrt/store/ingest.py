@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pyrt.errors import DigestMismatch, NoSpace, SizeMismatch
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
+from pyrt.store.expansion import Expansion
 from pyrt.store.garbage import named
 from pyrt.store.progress import PullEvent
 from pyrt.store.staging import discard, sync_file_system
@@ -110,6 +111,7 @@ class Work:
         self._store = store
         self._lease = lease
         self._progress = progress
+        self._expansion = Expansion.of_image()
         self._named: set[str] | None = None  # what the images of the index consist of, once somebody wants to know
         self._places: set[str] = set()
         self._one_at_a_time = threading.Lock()
@@ -171,7 +173,7 @@ class Work:
                     lambda: extractor(staged.fd),
                     scope,
                     label=f"layer {blob.digest}",
-                    compressed_size=blob.size,
+                    expansion=Expansion.of_layer(self._expansion),
                     watch=lambda size: self.report("unpack", blob, size),
                 )
             except Cancelled:

@@ -10,6 +10,7 @@ before go on to the end, so that the digest of the blob, which says what really 
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 
 from pyrt.errors import LayerError, NoSpace
 from pyrt.oci import limits
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from pyrt.store.channel import Channel, Scope
+    from pyrt.store.expansion import Expansion
 
     class Unpacker(Protocol):
         """What takes a tar in buffers (pyrt._native.extract.Extractor)."""
@@ -46,7 +48,7 @@ def unpack(
     scope: Scope,
     *,
     label: str,
-    compressed_size: int | None,
+    expansion: Expansion,
     watch: Callable[[int], None],
 ) -> Unpacked:
     """Run the pipeline; ``chunks`` is read in the calling thread, and an exception of it ends all.
@@ -55,15 +57,16 @@ def unpack(
     told the bytes of tar so far. When this returns or raises, its threads have ended. Raises Cancelled; the reason is
     in ``scope.error``.
     """
-    compressed = scope.channel(limits.QUEUED_COMPRESSED)
-    plain = scope.channel(limits.QUEUED_PLAIN)
-    tar = Tar(most=most_bytes(compressed_size))
+    compressed = scope.channel(limits.QUEUED_COMPRESSED_BYTES)
+    plain = scope.channel(limits.QUEUED_PLAIN_BYTES)
+    tar = Tar(expansion)
     stages = [
         scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"),
         scope.spawn(lambda: extract(plain, start, label, watch), f"extract {label}"),
     ]
     try:
         for chunk in chunks:
+            expansion.received(len(chunk))
             compressed.put(chunk)
         compressed.close()
     except BaseException as error:
@@ -79,32 +82,25 @@ def unpack(
 class Tar:
     """What is known of the uncompressed bytes that have passed."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, expansion: Expansion) -> None:
         self.hasher = hashlib.sha256()
         self.size = 0
-        self._most = most
+        self._expansion = expansion
 
     def add(self, buffer: bytes) -> None:
         """Count and hash. Raises LayerError for a layer that expands beyond all that is honest."""
         self.size += len(buffer)
-        if self.size > self._most:
-            raise LayerError(f"expands to more than {self._most} bytes", step="limit")
+        self._expansion.expanded(len(buffer))
         self.hasher.update(buffer)
-
-
-def most_bytes(compressed_size: int | None) -> int:
-    """How large a layer's tar may be, for the size of its blob (None: unknown)."""
-    if compressed_size is None:
-        return limits.MAX_LAYER_BYTES
-    return min(limits.MAX_LAYER_BYTES, limits.EXPANSION_RATIO * compressed_size + limits.EXPANSION_GRACE)
 
 
 def expand(compressed: Channel, tar: Tar, plain: Channel, label: str) -> None:
     """The second stage."""
     try:
-        for buffer in decompress(compressed):
-            tar.add(buffer)
-            plain.put(buffer)
+        with closing(decompress(compressed)) as buffers:  # an error keeps this frame, and may not keep the codec
+            for buffer in buffers:
+                tar.add(buffer)
+                plain.put(buffer)
     except LayerError as error:
         if error.step != "limit":
             drain(compressed)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrt.errors import InvalidManifest
-from pyrt.oci.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES, JsonObject, parse_json, parse_value, to_bytes
+from pyrt.oci import limits
+from pyrt.oci.document import JsonObject, parse_json, parse_value, to_bytes
 
 BAD = [
     (b"", "not valid JSON"),
@@ -46,9 +47,9 @@ BAD = [
     (b"null", "it has to be an object"),
     (b"[" * 100_000, "nested"),
     (b'{"a":' * 100_000, "nested"),
-    (b'{"\\"[":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested"),
-    (b'{"a":[' + b"0," * (MAX_VALUES + 1) + b"0]}", "values"),
-    (b" " * (MAX_BYTES + 1), "larger than"),
+    (b'{"\\"[":' * (limits.JSON_DEPTH + 1) + b"1" + b"}" * (limits.JSON_DEPTH + 1), "nested"),
+    (b'{"a":[' + b"0," * (limits.JSON_VALUES + 1) + b"0]}", "values"),
+    (b" " * (limits.JSON_BYTES + 1), "larger than"),
 ]
 
 
@@ -70,7 +71,7 @@ def test_bad_document(raw: bytes, why: str) -> None:
         b'{"a":"\\\\"}',
         b'{"a":"\\"[\\\\\\"[["}',
         b'{"a":"' + b"[" * 1000 + b'"}',
-        b'{"a":' * (MAX_DEPTH - 1) + b"{}" + b"}" * (MAX_DEPTH - 1),
+        b'{"a":' * (limits.JSON_DEPTH - 1) + b"{}" + b"}" * (limits.JSON_DEPTH - 1),
         b'{"a":-1,"b":1.5e3,"c":18446744073709551615}',
     ],
 )
@@ -84,14 +85,15 @@ HOSTILE = {
     "quotes": b'{"a":"' + b'\\"' * 2_000_000,
     "backslashes": b'{"a":"' + b"\\" * 4_000_000,
     "strings": b"[" + b'"",' * 1_390_000 + b'""]',
+    "one name twice": b"{" + b"".join(b'"%d":0,' % n for n in range(98_000)) + b'"97999":0}',
     "digits": b'{"a":' + b"9" * 4_000_000 + b"}",
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_document_of_full_size_costs_little(kind: str) -> None:
+def test_im_06_hostile_document_of_full_size_costs_little(kind: str) -> None:
     raw = HOSTILE[kind]
-    assert len(raw) <= MAX_BYTES
+    assert len(raw) <= limits.JSON_BYTES
     tracemalloc.start()
     try:
         start = time.process_time()

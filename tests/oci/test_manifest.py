@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pyrt.errors import InvalidManifest, Unsupported
-from pyrt.oci import media_types
+from pyrt.oci import limits, media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject
-from pyrt.oci.manifest import MAX_INDEX_ENTRIES, MAX_LAYERS, Index, Manifest, parse_document
+from pyrt.oci.manifest import Index, Manifest, parse_document
 from pyrt.oci.platform import Platform
 from tests.support import images
 
@@ -116,7 +116,7 @@ BAD = [
     (manifest(layers=[LAYER, "x"]), None, "manifest.layers[1] is a string"),
     (manifest(layers=[LAYER, {**LAYER, "digest": "md5:" + "0" * 32}]), None, "manifest.layers[1].digest"),
     (manifest(layers=[{**LAYER, "mediaType": "application/vnd.in-toto+json"}]), None, "layer 1 is of type"),
-    (manifest(layers=[LAYER] * (MAX_LAYERS + 1)), None, "501 layers"),
+    (manifest(layers=[LAYER] * (limits.LAYERS + 1)), None, "501 layers"),
     (manifest(layers=[{**LAYER, "urls": "http://x"}]), None, "urls is a string"),
     (manifest(layers=[{**LAYER, "annotations": {"a": 1}}]), None, "annotations.a is a number"),
     (index(manifests={}), None, "manifest.manifests is an object"),
@@ -134,7 +134,7 @@ def test_bad_document(raw: bytes, content_type: str | None, why: str) -> None:
 
 
 def test_too_many_index_entries() -> None:
-    raw = json.dumps({"schemaVersion": 2, "manifests": [{"digest": SHA}] * (MAX_INDEX_ENTRIES + 1)}).encode()
+    raw = json.dumps({"schemaVersion": 2, "manifests": [{"digest": SHA}] * (limits.INDEX_ENTRIES + 1)}).encode()
     with pytest.raises(InvalidManifest, match="entries, more than"):
         parse_document(raw, None)
 
@@ -167,8 +167,8 @@ def test_image_without_layers(layers: object) -> None:
 
 
 def test_most_layers() -> None:
-    parsed = parse_document(manifest(layers=[LAYER] * MAX_LAYERS), None)
-    assert isinstance(parsed, Manifest) and len(parsed.layers) == MAX_LAYERS
+    parsed = parse_document(manifest(layers=[LAYER] * limits.LAYERS), None)
+    assert isinstance(parsed, Manifest) and len(parsed.layers) == limits.LAYERS
 
 
 def test_entry_without_a_platform() -> None:

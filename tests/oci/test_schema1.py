@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
+import tracemalloc
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,22 @@ def test_digest_of_a_signed_manifest_is_of_its_payload(count: int) -> None:
     assert parsed.raw == raw
     assert parsed.digest == Digest.of(plain())
     assert parsed.layers == Schema1.parse(plain()).layers
+
+
+def test_im_06_a_flood_of_signatures_costs_little() -> None:
+    """Each may claim another part of the document for its payload: all of them kept were gigabytes."""
+    payload = plain()
+    block = {"header": {"alg": "ES256"}, "signature": "AA"}
+    headers = ({"formatLength": len(payload) - 2 - n, "formatTail": "AA"} for n in range(1_000))
+    blocks = [{**block, "protected": base64.urlsafe_b64encode(json.dumps(one).encode()).decode()} for one in headers]
+    raw = payload[:-2] + b',"signatures":' + json.dumps(blocks).encode() + b"}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidManifest, match="1000 signatures, more than 16"):
+            Schema1.parse(raw)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_the_signed_part_counts() -> None:

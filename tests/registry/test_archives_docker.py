@@ -91,7 +91,7 @@ def test_archive_that_is_compressed_as_a_whole(tmp_path: Path, pack: Any) -> Non
 
 
 def test_archive_that_expands_beyond_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyrt.oci.limits.EXPANSION_GRACE", 1 << 20)
+    monkeypatch.setattr("pyrt.oci.limits.EXPANSION_GRACE_BYTES", 1 << 20)
     packed = tmp_path / "packed.tar"
     packed.write_bytes(gzip.compress(bytes(30 << 20)))
     with pytest.raises(InvalidManifest, match="decompresses to more than"), opened(f"docker-archive:{packed}"):
@@ -265,7 +265,7 @@ def test_headers_that_walk_back_end(tmp_path: Path) -> None:
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyrt.registry.tar_members.MAX_MEMBERS", 5)
+    monkeypatch.setattr("pyrt.oci.limits.ARCHIVE_MEMBERS", 5)
     files = [*FILES, ("a", b""), manifest(one())]
     archive = write(tmp_path / "a.tar", files)
     with pytest.raises(InvalidManifest, match="more than 5 files"), opened(f"docker-archive:{archive}"):

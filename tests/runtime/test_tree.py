@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from pyrt.errors import ImageError
 from pyrt.runtime.copy_up import copy_up
 from pyrt.runtime.tree import ImageTree
 from tests.support.parts import missing
@@ -95,3 +98,88 @@ def test_cve_2022_23648_dots_and_links_end_at_the_images_root(tmp_path):
     with ExitStack() as opened:
         for place in ("/../secret", "out", "absolute", "/../../../../../../etc"):
             assert tree.directories(place, opened) == [], place
+
+
+WAYS = {
+    "up and down": {"down": None, "file": "x", "way": "down/../" * 400 + "next0", **{
+        f"next{n}": "down/../" * 400 + f"next{n + 1}" for n in range(30)}, "next30": "file"},
+    "deep": {"d/" * 1500 + "file": "x", "way": "d/" * 1500 + "file"},
+    "a name too long": {"way": "n" * 300},
+    "a path too long below": {"way": "/".join(["n" * 255] * 15)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_id_06_a_way_that_never_ends_is_an_error(tmp_path: Path, kind: str) -> None:
+    """Links that go up and down, names that no file system takes, more levels than there are descriptors."""
+    root = tmp_path / "root"
+    root.mkdir()
+    plant(root, WAYS[kind])
+    tree = ImageTree((str(root),))
+    before = len(os.listdir("/proc/self/fd"))
+    with lowered(resource.RLIMIT_NOFILE, before + 200):
+        if kind == "a path too long below":  # twin: what is not there is no error
+            assert tree.read("/way") is None
+        else:
+            with pytest.raises(ImageError, match="^/way: "):
+                tree.read("/way")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_id_06_up_and_down_needs_no_descriptors(tmp_path: Path) -> None:
+    """The twin: the same way, as long as a path may be, leads to its file."""
+    plant(tmp_path, {"down": None, "file": "x", "way": "down/../" * 400 + "file"})
+    with lowered(resource.RLIMIT_NOFILE, len(os.listdir("/proc/self/fd")) + 20):
+        assert ImageTree((str(tmp_path),)).read("/way") == b"x"
+
+
+def test_copy_up_leaves_holes(tmp_path: Path) -> None:
+    """An image's file of a terabyte without data must not fill the disk by way of a volume."""
+    root, volume = tmp_path / "root", tmp_path / "volume"
+    volume.mkdir()
+    (root / "data").mkdir(parents=True)
+    with open(root / "data/holes", "wb") as file:
+        file.truncate(1 << 40)
+        for at, text in ((0, b"first"), (1 << 30, b"middle"), ((1 << 40) - 4, b"last")):
+            file.seek(at)
+            file.write(text)
+    copy_up(ImageTree((str(root),)), "/data", str(volume))
+    status = (volume / "holes").stat()
+    assert status.st_size == 1 << 40 and status.st_blocks < 100
+    with open(volume / "holes", "rb") as file:
+        for at, text in ((0, b"first"), (1 << 30, b"middle"), ((1 << 40) - 4, b"last")):
+            file.seek(at)
+            assert file.read(len(text)) == text
+
+
+def plant(root: Path, names: dict[str, str | None]) -> None:
+    """Directories (None), one file ("x"), and links, below ``root``; paths may be longer than PATH_MAX."""
+    for name, target in names.items():
+        *parents, base = name.split("/")
+        at = os.open(root, os.O_RDONLY)
+        for parent in parents:
+            with suppress(FileExistsError):
+                os.mkdir(parent, dir_fd=at)
+            inner = os.open(parent, os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = inner
+        if target is None:
+            os.mkdir(base, dir_fd=at)
+        elif target == "x":
+            file = os.open(base, os.O_WRONLY | os.O_CREAT, dir_fd=at)
+            os.write(file, b"x")
+            os.close(file)
+        else:
+            os.symlink(target, base, dir_fd=at)
+        os.close(at)
+
+
+@contextmanager
+def lowered(which: int, soft: int) -> Iterator[None]:
+    """A lower limit of this process."""
+    before = resource.getrlimit(which)
+    resource.setrlimit(which, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, before)

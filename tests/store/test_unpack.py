@@ -13,6 +13,7 @@ import pytest
 from pyrt.errors import DigestMismatch, LayerError, NoSpace
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
+from pyrt.store.expansion import Expansion
 from pyrt.store.unpack import Unpacked, unpack
 from tests.support.fault_registry import noise
 
@@ -38,9 +39,10 @@ class Sink:
         self.closed = True
 
 
-def run(chunks: Iterator[bytes], sink: Sink, scope: Scope | None = None, size: int | None = None) -> Unpacked:
+def run(chunks: Iterator[bytes], sink: Sink, scope: Scope | None = None, image: Expansion | None = None) -> Unpacked:
     watch: Callable[[int], None] = lambda _: None  # noqa: E731
-    return unpack(chunks, lambda: sink, scope or Scope(), label="layer x", compressed_size=size, watch=watch)
+    expansion = Expansion.of_layer(image)
+    return unpack(chunks, lambda: sink, scope or Scope(), label="layer x", expansion=expansion, watch=watch)
 
 
 def test_everything_goes_through() -> None:
@@ -65,7 +67,7 @@ def test_a_slow_stage_holds_the_others_back() -> None:
 
     made = [0]
     run(source(), sink)
-    assert ahead[0] <= limits.QUEUED_COMPRESSED + limits.QUEUED_PLAIN + (5 << 20)
+    assert ahead[0] <= limits.QUEUED_COMPRESSED_BYTES + limits.QUEUED_PLAIN_BYTES + (5 << 20)
 
 
 def endless() -> Iterator[bytes]:
@@ -125,12 +127,44 @@ def test_a_wrong_digest_explains_a_layer_that_does_not_unpack() -> None:
     assert isinstance(scope.error, DigestMismatch)
 
 
-def test_a_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "EXPANSION_GRACE", 10 << 20)
+def test_tx_65_a_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EXPANSION_GRACE_BYTES", 10 << 20)
     bomb = gzip.compress(bytes(100 << 20), 9)
     scope, sink = Scope(), Sink()
     with pytest.raises(Cancelled):
-        run(iter([bomb]), sink, scope, size=len(bomb))
+        run(iter([bomb]), sink, scope)
     assert isinstance(scope.error, LayerError)
     assert "layer x: expands to more than" in str(scope.error)
     assert len(sink.data) < 50 << 20
+
+
+def test_tx_65_what_has_come_counts_and_not_what_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a blob, however long its descriptor says that it is, allows nothing yet."""
+    monkeypatch.setattr(limits, "EXPANSION_GRACE_BYTES", 1 << 20)
+    bomb, sink, scope = gzip.compress(bytes(100 << 20), 9), Sink(), Scope()
+    more_was_asked_for = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        yield bomb[: len(bomb) // 2]
+        while not scope.error:
+            time.sleep(0.01)
+        scope.check()
+        more_was_asked_for.set()
+
+    with pytest.raises(Cancelled):
+        run(source(), sink, scope)
+    assert "expands to more than" in str(scope.error) and not more_was_asked_for.is_set()
+
+
+def test_tx_65_many_small_bombs_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer stays within its own grace; the image's is smaller than their sum."""
+    monkeypatch.setattr(limits, "EXPANSION_GRACE_BYTES", 20 << 20)
+    monkeypatch.setattr(limits, "IMAGE_GRACE_BYTES", 50 << 20)
+    monkeypatch.setattr(limits, "EXPANSION_RATIO", 2)
+    bomb, image = gzip.compress(bytes(15 << 20), 9), Expansion.of_image()
+    for _ in range(3):  # the twin: a few files of zeros
+        run(iter([bomb]), Sink(), image=image)
+    scope = Scope()
+    with pytest.raises(Cancelled):
+        run(iter([bomb]), Sink(), scope, image=image)
+    assert "with the other layers of its image, expands to more than" in str(scope.error)

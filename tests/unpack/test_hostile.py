@@ -28,6 +28,10 @@ from tests.support.tarwriter import (
     octal,
     pax,
     record,
+    sparse_old_gnu,
+    sparse_pax_0_0,
+    sparse_pax_0_1,
+    sparse_pax_1_0,
     symlink,
 )
 
@@ -565,3 +569,67 @@ def test_tx_70_somebody_swaps_directories_meanwhile(tmp_path: Path, by_walk: boo
                     unpack(tmp_path / "root", data, by_walk=by_walk)
         finally:
             racer.kill()
+
+
+@pytest.mark.parametrize("name", ["a/" * 40 + "f", "l/f"], ids=["named", "through a dangling link"])
+def test_tx_77_directories_that_no_entry_names_count(tree: Tree, name: str) -> None:
+    """A name of four kilobytes makes two thousand directories: a megabyte of archive, half a million of them."""
+    made = archive(symlink("l", "b/" * 40 + "c"), entry(name))
+    assert (tree(made, limits=Limits(entries=60)) / name).exists()
+    with pytest.raises(LayerError, match="more entries or bytes"):
+        other = name.replace("a/", "x/").replace("l/", "m/")
+        tree(archive(symlink("m", "d/" * 40 + "e"), entry(other)), limits=Limits(entries=20))
+
+
+def test_tx_77_xattrs_count(tree: Tree) -> None:
+    """A system call for twenty bytes. Those that are left out anyway do not count: whole systems are labelled."""
+    labelled = pax([(f"SCHILY.xattr.security.label{number}", "x") for number in range(20)]) + entry("labelled")
+    twenty = pax([(f"SCHILY.xattr.user.a{number}", "x") for number in range(20)]) + entry("x")
+    assert (tree(archive(labelled, twenty), limits=Limits(entries=22)) / "x").exists()
+    with pytest.raises(LayerError, match="layer entry 'x': more entries or bytes"):
+        tree(archive(twenty), limits=Limits(entries=20))
+
+
+@pytest.mark.parametrize("write", [sparse_old_gnu, sparse_pax_0_0, sparse_pax_0_1, sparse_pax_1_0])
+def test_tx_53_regions_count(tree: Tree, write: Callable[..., bytes]) -> None:
+    """Each byte at the beginning of a block takes that block on the disk: a hundred and sixty times its archive."""
+    regions = [(number * 4096, b"x") for number in range(30)]
+    assert (tree(archive(write("f", regions, 1 << 20)), limits=Limits(entries=31)) / "f").stat().st_size == 1 << 20
+    with pytest.raises(LayerError, match="more entries or bytes"):
+        tree(archive(write("f", regions, 1 << 20)), limits=Limits(entries=30))
+
+
+def test_tx_52_extension_headers_of_one_entry_share_a_megabyte(tree: Tree) -> None:
+    """Sixteen of a megabyte each were thirty-two megabytes of memory, three times over."""
+    half = pax(record("comment", "x" * (600 << 10)))
+    assert (tree(archive(half, entry("x"), half, entry("y"))) / "y").exists()
+    with pytest.raises(LayerError, match="extension headers"):
+        tree(archive(half, half, entry("x")))
+
+
+def test_tx_09_the_detour_by_links_is_bounded(tree: Tree) -> None:
+    """Forty links of a path's length each make a lookup cost as much as reading a megabyte; a cache of 128 directories
+    does not help against 200 names. Their sum over the layer is bounded, whatever the kernel walks."""
+    way = "d/../" * 800
+    links = [long_link(way + f"l{n + 1}") + symlink(f"l{n}", "x") for n in range(38)]
+    ends = [symlink(f"p{n}", "l0") for n in range(200)]
+    files = [entry(f"p{n % 200}/f{n}") for n in range(10_000)]
+    started = time.monotonic()
+    with pytest.raises(LayerError, match="more entries or bytes"):
+        tree(archive(directory("d"), directory("l38"), *links, *ends, *files))
+    assert time.monotonic() - started < 30
+
+
+def test_bn_01_a_merged_usr_is_no_detour(tree: Tree) -> None:
+    """The twin: thousands of directories, each of them behind the links of a merged /usr."""
+    names = [f"lib/x/d{number}" for number in range(3_000)]
+    made = archive(symlink("lib", "usr/lib"), *map(directory, names), *(entry(f"{name}/f") for name in names))
+    root = tree(made)
+    assert len(os.listdir(root / "usr/lib/x")) == 3_000
+    assert all((root / name / "f").exists() for name in names)
+
+
+def test_bn_07_one_directory_named_without_end(tree: Tree) -> None:
+    """Its attributes wait for the end once, however often they are given."""
+    root = tree(archive(*(directory("d", mode=0o700 + number % 64) for number in range(300)), directory("d", 0o711)))
+    assert (root / "d").stat().st_mode & 0o777 == 0o711
