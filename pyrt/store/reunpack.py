@@ -13,6 +13,7 @@ from pyrt.store.inventory import in_use
 from pyrt.store.leases import STORE_LOCK
 from pyrt.store.locks import hold
 from pyrt.store.staging import entry, sync_file_system
+from pyrt.store.expansion import Expansion
 from pyrt.store.unpack import unpack
 
 TYPE_CHECKING = False
@@ -68,7 +69,7 @@ def unpacked_again(store: Store, blob: Descriptor, diff_id: Digest) -> Iterator[
                 lambda: extractor(staged.fd),
                 scope,
                 label=f"layer {blob.digest}",
-                compressed_size=blob.size,
+                expansion=Expansion.of_image(),
                 watch=lambda size: None,
             )
         except Cancelled:
