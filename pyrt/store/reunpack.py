@@ -69,7 +69,7 @@ def unpacked_again(store: Store, blob: Descriptor, diff_id: Digest) -> Iterator[
                 lambda: extractor(staged.fd),
                 scope,
                 label=f"layer {blob.digest}",
-                expansion=Expansion.of_image(),
+                expansion=Expansion.of_layer(),
                 watch=lambda size: None,
             )
         except Cancelled:
