@@ -6,6 +6,7 @@ of it, and a checksum: a file that is damaged, cut off or about something else i
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zlib
@@ -111,11 +112,7 @@ def _digest(content: bytes) -> str:
 
 def _content(path: str) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise UsageError(f"{_name(path)}: not a regular file")
-            content = file.read(MAX_BYTES + 1)
+        content = _bytes(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{_name(path)}: {reason}") from error
@@ -126,14 +123,26 @@ def _content(path: str) -> bytes:
     return content
 
 
+def _bytes(path: str, flags: int = 0) -> bytes:
+    """A regular file, of a larger one more than MAX_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        content = b""
+        while len(content) <= MAX_BYTES and (more := os.read(fd, MAX_BYTES + 1)):
+            content += more
+        return content
+    finally:
+        os.close(fd)
+
+
 def _cached(path: str, key: bytes) -> bytes:
     """The filter that is kept for this key, b"" where there is none that is whole."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        content = _bytes(path, os.O_NOFOLLOW)
     except OSError:
         return b""
-    with open(fd, "rb", buffering=0) as file:
-        content = file.readall()
     checksum, rest = content[:4], content[4:]
     head, _, found = rest.partition(b"\n")
     if head != key or zlib.crc32(rest).to_bytes(4, "little") != checksum or len(found) % 8:

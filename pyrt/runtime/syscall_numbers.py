@@ -13,6 +13,6 @@ ABIS = ("x86_64", "aarch64", "i386", "arm")  # in the order of the table's colum
 def numbers(abi: str) -> dict[str, int]:
     """Name -> number of every system call of one ABI. Not to be changed by the caller."""
     column = 1 + ABIS.index(abi)
-    with open(TABLE, encoding="ascii") as file:
+    with open(TABLE, encoding="utf-8") as file:
         rows = [line.split() for line in file]
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
