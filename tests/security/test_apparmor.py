@@ -375,7 +375,7 @@ DENIED = _acts("""
     write:/proc/self/../version write:/proc/bus/input/devices write:/proc/sysvipc/shm write:/proc/tty/drivers
     write:/sys/kernel/mm/transparent_hugepage/enabled write:/sys/kernel/profiling write:/sys/power/state
     write:/sys/module/kernel/parameters/panic write:/sys/devices/system/cpu/cpu1/online write:/sys/block/vda/queue/nr_requests
-    write:/sys/fs/ext4/features/lazy_itable_init write:/sys/bus/pci/rescan read:/sys/firmware/dmi/tables/DMI
+    write:/sys/fs/ext4/vda/mb_stats write:/sys/bus/pci/rescan read:/sys/firmware/dmi/tables/DMI
     pivot:/ mount:/tmp bind:/root remount:/tmp umount:/dev/mqueue become:unconfined
 """)
 
