@@ -1,6 +1,6 @@
 # Daily work. ./dev does the set-up and needs no make; these targets call it where they need that.
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint lint-python lint-c format aarch64 asan fuzz bench check clean
+.PHONY: help setup test vm-test lint lint-python lint-c format aarch64 asan fuzz bench check clean
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -14,6 +14,9 @@ CROSS ?= aarch64-linux-gnu-gcc
 # The two that are left out compile with sanitizers of their own.
 ASAN_TESTS := tests/unpack tests/run/test_api.py --ignore=tests/unpack/test_fuzz_corpus.py --ignore=tests/unpack/test_sources.py
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1
+# VM CMD... runs CMD on a machine with AppArmor, systemd and a pure cgroup v2 that shows this directory, and all else, as it is.
+VM ?= ../shared/tools/vm
+VM_TESTS := tests/security tests/run/test_isolation.py
 C_SOURCES := $(wildcard csrc/*.c)
 .PHONY: $(FUZZ_RUNS)
 
@@ -25,6 +28,10 @@ setup: ## system packages, .venv, pyrt built in place (./dev setup)
 
 test: ## all tests, or some: make test ARGS='tests/oci -k digest'
 	./dev test $(ARGS)
+
+vm-test: setup ## the confinement's tests on another machine: make vm-test VM=PROGRAM ARGS='tests/run'
+	VM_TIMEOUT=$(or $(VM_TIMEOUT),1800) $(VM) env PYRT_TEST_MUST_WORK=1 PATH=$(CURDIR)/.venv/bin:$(PATH) \
+	  $(PYTHON) -m pytest -p no:cacheprovider $(or $(ARGS),$(VM_TESTS))
 
 lint: lint-python lint-c ## ruff, mypy --strict, gcc with every warning an error
 

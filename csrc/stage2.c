@@ -2,17 +2,17 @@
  *
  * Theory of operation. The launcher has made the namespaces and the root; it executes this program from a sealed memfd
  * with the image's own argv and environment, and three fds: the payload (3), the status pipe (4) and this program (5,
- * close-on-exec); a fourth, a procfs (6), where a label has to be written. What the container can find of us in /proc is
- * a sealed memfd of three kilobytes: no interpreter, no heap, no host path (CVE-2019-5736). Order, and why:
+ * close-on-exec); and a procfs (6) where a label has to be written. What the container can find of us in /proc is a sealed
+ * memfd of three kilobytes: no interpreter, no heap, no host path (CVE-2019-5736). Order, and why:
  *
+ *   label                          first: what it says is for the exec to come, and no filter must be in the way. PID 1 of
+ *                                  --init executes nothing and takes it on itself: last, because it may forbid the rest.
+ *                                  The kernel takes the words from the process that opened the file alone (Linux 5.13)
  *   limits, groups, bounding set   while we still may
  *   no_new_privs, seccomp          a filter needs either no_new_privs or CAP_SYS_ADMIN, so it comes before the ids unless
  *                                  no_new_privs is set, then last
  *   working directory              as root first, as the user where that fails (runc does both)
  *   ids, capabilities              then nothing is left to give up
- *   label                          last, because a profile that is entered at once (--init) may forbid any of the above; its
- *                                  file is opened first of all, before a filter can be in the way. The kernel takes the
- *                                  words from the process that opened the file alone, so nobody can do it for us
  *   parent check, exec
  *
  *   Should:  report each failure as one struct pyrt_error on the status pipe; an end of file there means "executed".
@@ -178,6 +178,7 @@ static int open_label(const struct pyrt_payload *payload) {
     for (; file == -ENOENT && *path; path = after(path))
         file = call6(__NR_openat, PYRT_PROC_FD, (long)path, O_WRONLY | O_CLOEXEC, 0, 0, 0);
     call1(__NR_close, PYRT_PROC_FD);
+    /* file is 3, the lowest that is free, since the payload is closed: it outlives the close_range to come. */
     struct statfs fs;
     long result = file < 0 ? file : call2(__NR_fstatfs, file, (long)&fs);
     if (result < 0)
@@ -187,14 +188,15 @@ static int open_label(const struct pyrt_payload *payload) {
     return (int)file;
 }
 
-static void write_label(const struct pyrt_payload *payload, int file) {
-    if (file < 0)
+static void write_label(const struct pyrt_payload *payload, int *file) {
+    if (*file < 0)
         return;
     const char *label = at(payload, payload->label);
-    long result = call3(__NR_write, file, (long)label, after(label) - label - 1);
+    long result = call3(__NR_write, *file, (long)label, after(label) - label - 1);
     if (result < 0)
         fail(PYRT_AT_LABEL, result, label);
-    call1(__NR_close, file);
+    call1(__NR_close, *file);
+    *file = -1;
 }
 
 static void set_session(const struct pyrt_payload *payload) {
@@ -375,8 +377,10 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
     char **envp = argv + *stack + 1;
     const struct pyrt_payload *payload = read_payload();
     prctl(PR_SET_DUMPABLE, 0);
-    int label = open_label(payload);           /* the lowest number that is free: the payload's */
+    int label = open_label(payload);
     call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0); /* no profile has a say in this: before the filter */
+    if (!(payload->flags & PYRT_WITH_INIT))
+        write_label(payload, &label);
     set_session(payload);
     set_limits(payload);
     set_groups(payload);
@@ -399,7 +403,7 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
         load_filter(payload);
     if (payload->flags & PYRT_DIE_WITH_PARENT)
         die_with_parent();
-    write_label(payload, label);
+    write_label(payload, &label);
     if (payload->flags & PYRT_WITH_INIT)
         become_init(payload->flags & PYRT_CONTROLLING_TTY ? 1 : 0);
     execute(payload, argv, envp);

@@ -233,11 +233,12 @@ def prepared(
     bundle.check(request)
     if request.name is not None:
         check_name(request.name)
-    if request.seccomp:  # a profile that cannot be used ends it before anything is pulled
+    confined = _apparmor(request, host)  # a profile or label that cannot be used ends it before anything is pulled
+    _selinux_label(request)
+    if request.seccomp:
         _filter(bundle.seccomp_profile(request), bundle.bounding_set(request, host.capabilities), store.layout.filters)
     store.containers.sweep_some()
     container_id = os.urandom(32).hex()
-    confined = _apparmor(request, host)
     with _rooted(request, store, progress) as root:
         memory = _memory(request, host)
         spec, plan = planned(request, root, host, container_id, store, memory, profile=confined.profile)

@@ -34,6 +34,8 @@ def container_json(store: Store, record: Record) -> dict[str, object]:
         "RestartCount": 0,
         "Driver": "overlay",
         "Platform": "linux",
+        "ProcessLabel": str(process.get("selinuxLabel", "")),
+        "AppArmorProfile": str(process.get("apparmorProfile", "")),
         "HostConfig": _host_config(record, spec),
         "GraphDriver": {"Name": "overlay", "Data": Map(_graph(store, record, directory))},
         "Mounts": mounts(spec),

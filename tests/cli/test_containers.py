@@ -14,7 +14,8 @@ from tests.cli.conftest import Pyrt, code_for
 SPEC = {
     "hostname": "box",
     "root": {"path": "/nosuch", "readonly": True},
-    "process": {"args": ["sh", "-c", "echo one two three"], "env": ["A=1"], "cwd": "/w", "user": {"uid": 7, "gid": 8}},
+    "process": {"args": ["sh", "-c", "echo one two three"], "env": ["A=1"], "cwd": "/w", "user": {"uid": 7, "gid": 8},
+                "apparmorProfile": "pyrt-default-1"},
     "linux": {"namespaces": [{"type": "pid"}, {"type": "network"}]},
     "mounts": [
         {"destination": "/proc", "type": "proc", "source": "proc", "options": []},
@@ -151,6 +152,7 @@ def test_inspect_has_dockers_shape(three: Pyrt, store: Store) -> None:
     assert document["Config"]["Hostname"] == "box"
     assert document["Config"]["User"] == "7:8"
     assert document["Config"]["WorkingDir"] == "/w"
+    assert document["AppArmorProfile"] == "pyrt-default-1" and document["ProcessLabel"] == ""
     assert document["HostConfig"]["NetworkMode"] == "none"
     assert document["HostConfig"]["ReadonlyRootfs"] is True
     assert document["HostConfig"]["Binds"] == ["/srv:/d:ro", "vol:/v"]

@@ -15,6 +15,12 @@ def need(*programs: str) -> None:
             missing(f"{program} is not installed")
 
 
+def machine(what: str) -> None:
+    """What no package brings: this kernel or this hardware is another one. A skip everywhere; ``make vm-test`` has a machine
+    with the other half."""
+    pytest.skip(what)
+
+
 def missing(what: str) -> None:
     """A part that this test needs is missing: a skip, or a failure where PYRT_TEST_MUST_WORK is set."""
     if os.environ.get("PYRT_TEST_MUST_WORK"):
