@@ -13,7 +13,7 @@ import os
 import time
 from contextlib import suppress
 
-from pyrt.errors import NoSpace, PyrtError, StoreError
+from pyrt.errors import NoSpace, PyrtError
 from pyrt.oci.digest import Digest
 from pyrt.store import check as look
 from pyrt.store import check_records, mend
@@ -56,7 +56,7 @@ def check(
     """Everything that is wrong with a store. ``told(what, done, of)`` hears how far it is. Raises StoreError where the store
     cannot be read at all."""
     writable = is_writable(store)
-    problems = [_leftover(warning) for warning in sweep(store)] if writable else []
+    problems = _leftovers(sweep(store)) if writable else []
     if not writable:
         found, inventory = _look(store, told)
         return Report(problems=(*problems, *found), checked=_count(store, inventory))
@@ -68,7 +68,8 @@ def check(
     problems += found
     if repair:
         problems = Repair(store, inventory, environ).all(problems)
-    collect(store.layout, store.content, store.layers, only=held.digests)  # what has lost its name meanwhile
+    else:  # what has lost its name meanwhile
+        collect(store.layout, store.content, store.layers, only=held.digests)
     return Report(problems=tuple(problems), checked=_count(store, inventory))
 
 
@@ -98,9 +99,15 @@ def _records(store: Store) -> list[Problem]:
     return [problem for problem in found if problem in again]
 
 
-def _leftover(warning: str) -> Problem:
-    path, _, why = warning.partition(": ")
-    return Problem(kind="leftover", subject=path, text=why)
+def _leftovers(warnings: tuple[str, ...]) -> list[Problem]:
+    """One for each entry of ``tmp/`` that cannot be removed, whatever there is in it."""
+    reasons: dict[str, list[str]] = {}
+    for path, _, why in (warning.partition(": ") for warning in warnings):
+        reasons.setdefault(path, []).append(why.removeprefix("cannot be removed: "))
+    return [
+        Problem(kind="leftover", subject=path, text=f"cannot be removed: {'; '.join(why)}")
+        for path, why in reasons.items()
+    ]
 
 
 def _count(store: Store, inventory: Inventory) -> Checked:
@@ -115,7 +122,7 @@ def _count(store: Store, inventory: Inventory) -> Checked:
 
 def _explained(store: Store, inventory: Inventory, problem: Problem) -> Problem:
     """A layer's problem with the paths that differ, where its blob is here to tell."""
-    if problem.fix == "layer" and store.layers.has(Digest.parse(problem.subject)):
+    if problem.text == look.CHANGED:
         for blob in inventory.blobs.get(problem.subject, ()):
             with suppress(PyrtError), unpacked_again(store, blob, Digest.parse(problem.subject)) as again:
                 return replace(problem, paths=again.differences())
@@ -136,7 +143,11 @@ class Repair:
         for problem in problems:
             if problem.fix == "blob" and problem.text != "missing":
                 self._store.content.remove(Digest.parse(problem.subject))
-        return [self._one(problem) for problem in problems]
+        done = [self._one(problem) for problem in problems]
+        # Without its manifest nobody knows what an image consisted of: all that nothing needs goes with one that goes.
+        gone = None if any(self._images.values()) else self._inventory.users
+        collect(self._store.layout, self._store.content, self._store.layers, only=gone)
+        return done
 
     def _one(self, problem: Problem) -> Problem:
         if not problem.fix:
@@ -202,7 +213,4 @@ class Repair:
                 raise mend.NotMended(f"container {user} uses the image, which {why}")
             for entry in self._store.images.matching(record):
                 self._store.images.remove(entry)
-        with suppress(StoreError):
-            needed = [text for text, users in self._inventory.users.items() if record in users]
-            collect(self._store.layout, self._store.content, self._store.layers, only=needed)
         return why

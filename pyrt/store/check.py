@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HEX = re.compile(r"[0-9a-f]{64}")
 PARALLEL = 4  # blobs or layers at once: hashing releases the GIL
 READ = 1 << 20
+CHANGED = "not what was unpacked"
 
 
 def documents(store: Store) -> Iterator[Problem]:
@@ -177,7 +178,7 @@ def wrong_layer(store: Store, digest: Digest) -> str:
         return f"cannot be read: {reason(error)}{where}" if store.layers.has(digest) else ""
     if tree == record or not store.layers.has(digest):
         return ""
-    return "not what was unpacked"
+    return CHANGED
 
 
 def _each(items: Sequence[object], look: Callable[..., Problem | None], told: Callable[[int, int], None]) -> list[Problem]:

@@ -94,12 +94,12 @@ def difference(whole: int, other: int, name: str, since: float) -> str:
 
 def facts(right: os.stat_result, found: os.stat_result) -> Iterator[tuple[str, str, str]]:
     """(what, as it is, as it should be) for everything in a status that a layer says."""
-    is_file = not stat.S_ISDIR(right.st_mode)
     yield "mode", f"{stat.S_IMODE(found.st_mode):04o}", f"{stat.S_IMODE(right.st_mode):04o}"
     yield "owner", f"{found.st_uid}:{found.st_gid}", f"{right.st_uid}:{right.st_gid}"
     yield "device", device(found), device(right)
-    if is_file:
+    if stat.S_ISREG(right.st_mode):
         yield "size", str(found.st_size), str(right.st_size)
+    if not stat.S_ISDIR(right.st_mode):
         yield "number of names", str(found.st_nlink), str(right.st_nlink)
 
 

@@ -6,12 +6,13 @@ done.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import deque
 from contextlib import closing, contextmanager
 
-from pyrt.errors import DigestMismatch, NoSpace, SizeMismatch
+from pyrt.errors import DigestMismatch, LayerError, NoSpace, SizeMismatch
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
 from pyrt.store.expansion import Expansion
@@ -209,7 +210,11 @@ class Work:
             sync_file_system(self._store.layout.root)
 
     def _placed(self, error: BaseException) -> BaseException:
-        """The extractor knows no paths: say which file system is full."""
+        """The extractor knows no paths: say which file system is full, or cannot hold what images have."""
+        if isinstance(error, LayerError) and error.errno in (errno.EPERM, errno.ENOTSUP):
+            root = self._store.layout.root
+            hint = f"the file system at {root} cannot hold it: move the store with --root or PYRT_ROOT"
+            return LayerError(str(error), entry=error.entry, step=error.step, errno=error.errno, hint=hint)
         if isinstance(error, NoSpace):
             root = self._store.layout.root
             return NoSpace(f"store {root}: {error}", hint=f"free some space at {root}, or move the store with PYRT_ROOT")

@@ -70,7 +70,7 @@ def found_entry(image: Image, called: Mapping[str, str]) -> dict[str, object]:
         size=len(manifest.raw),
         platform=image.config.platform,
     )
-    with suppress(PyrtError):
+    with suppress(PyrtError, KeyError):
         return new_entry(Reference.parse(called[str(manifest.digest)]), descriptor, None)
     return descriptor.to_json()
 
