@@ -19,12 +19,12 @@ import httpx
 
 from pyrt.errors import AccessDenied, NotARegistry
 from pyrt.oci import limits
+from pyrt.oci.shown import printable
 from pyrt.registry.challenge import Challenge, InvalidChallenge, parse_challenges
 from pyrt.registry.clock import Clock
 from pyrt.registry.credentials import Credentials
 from pyrt.registry.redirects import REDIRECT_STATUS, Destinations, origin
 from pyrt.registry.retry import RETRIED_STATUS
-from pyrt.registry.shown import printable
 from pyrt.registry.token import CLIENT_ID, InvalidToken, Token, parse_token, pull_scope, pull_scopes
 from pyrt.registry.transport import DOCUMENT, LIMIT, LOCATION, SENT_BY, AnswerTooLarge
 

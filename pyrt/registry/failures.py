@@ -19,7 +19,8 @@ from pyrt.errors import (
     RegistryError,
     RegistryUnreachable,
 )
-from pyrt.registry.shown import printable, without_secrets
+from pyrt.oci.shown import printable
+from pyrt.registry.shown import without_secrets
 from pyrt.registry.transport import AnswerTooLarge, NameLeadsInside
 from pyrt.registry.wire import Timeouts
 
