@@ -286,15 +286,32 @@ static int take(struct pyrt_tar *tar, const uint8_t *bytes, size_t size, size_t 
     }
 }
 
+int pyrt_tar_step(struct pyrt_tar *tar, const uint8_t *bytes, size_t size, size_t *used, struct pyrt_error *error) {
+    if (take(tar, bytes, size, used, error) == 0)
+        return 0;
+    tar->state = PYRT_TAR_FAILED;
+    tar->error = *error;
+    return -1;
+}
+
+uint64_t pyrt_tar_jump(struct pyrt_tar *tar) {
+    bool in_data = tar->state == PYRT_TAR_IN_DATA;
+    uint64_t size = tar->skip + (in_data ? tar->left : 0);
+
+    if (!in_data && tar->state != PYRT_TAR_IN_PADDING)
+        return 0;
+    if (in_data)
+        forget_entry(tar);
+    go_on(tar, 0);
+    return size;
+}
+
 int pyrt_tar_feed(struct pyrt_tar *tar, const uint8_t *bytes, size_t size, struct pyrt_error *error) {
     while (size > 0) {
         size_t used;
 
-        if (take(tar, bytes, size, &used, error) < 0) {
-            tar->state = PYRT_TAR_FAILED;
-            tar->error = *error;
+        if (pyrt_tar_step(tar, bytes, size, &used, error) < 0)
             return -1;
-        }
         bytes += used;
         size -= used;
     }

@@ -52,6 +52,10 @@ struct pyrt_tar {
 void pyrt_tar_init(struct pyrt_tar *tar, struct pyrt_sink sink);
 /* 0, or -1 with the error filled. */
 int pyrt_tar_feed(struct pyrt_tar *tar, const uint8_t *bytes, size_t size, struct pyrt_error *error);
+/* The same for no more than what belongs together: one block, or what is here of a body. */
+int pyrt_tar_step(struct pyrt_tar *tar, const uint8_t *bytes, size_t size, size_t *used, struct pyrt_error *error);
+/* Leaves the data at hand and its padding out, which the sink is not told: how many bytes that is. */
+uint64_t pyrt_tar_jump(struct pyrt_tar *tar);
 /* Says that no more bytes come: an error where that is in the middle of an entry. */
 int pyrt_tar_finish(struct pyrt_tar *tar, struct pyrt_error *error);
 void pyrt_tar_free(struct pyrt_tar *tar);

@@ -111,20 +111,20 @@ class Extractor:
         self._layer: Any = ffi.NULL
         layer = lib.pyrt_layer_new(root_fd, options, self._error)
         if layer == ffi.NULL:
-            raise _failure(self._error)
+            raise failure(self._error)
         self._layer = ffi.gc(layer, lib.pyrt_layer_free)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Unpacks the next piece of the archive, of any size. The buffer is not kept."""
         view = ffi.from_buffer(data)
         if lib.pyrt_layer_feed(self._open(), view, len(view), self._error) < 0:
-            raise _failure(self._error)
+            raise failure(self._error)
 
     def finish(self) -> ExtractStats:
         """Says that the archive is complete, sets the attributes of the directories, and closes."""
         stats = ffi.new("struct pyrt_layer_stats *")
         if lib.pyrt_layer_finish(self._open(), stats, self._error) < 0:
-            raise _failure(self._error)
+            raise failure(self._error)
         self.close()
         return ExtractStats(entries=stats.entries, bytes=stats.bytes)
 
@@ -146,7 +146,8 @@ class Extractor:
         return self._layer
 
 
-def _failure(error: Any) -> LayerError | NoSpace:
+def failure(error: Any) -> LayerError | NoSpace:
+    """The exception for a filled error of the parser or the writer."""
     entry = os.fsdecode(ffi.string(error.subject))
     words, has_reason = _STEPS[error.step]
     reason = f"{words}: {os.strerror(error.err)}" if has_reason else words

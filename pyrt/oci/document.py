@@ -13,6 +13,7 @@ import re
 
 from pyrt.errors import InvalidManifest
 from pyrt.oci import limits
+from pyrt.oci.shown import printable
 from pyrt.values import dataclass
 
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{},")
@@ -101,9 +102,10 @@ class JsonObject:
 
     def wrong(self, name: str, wanted: str, value: object) -> InvalidManifest:
         """The error to raise where the field ``name`` is not what it has to be."""
+        field = printable(f"{self.where}.{name}")  # names in a document are as foreign as its values
         if value is None:
-            return InvalidManifest(f"{self.where}.{name} is missing, it has to be {wanted}")
-        return InvalidManifest(f"{self.where}.{name} is {_kind(value)}, it has to be {wanted}")
+            return InvalidManifest(f"{field} is missing, it has to be {wanted}")
+        return InvalidManifest(f"{field} is {_kind(value)}, it has to be {wanted}")
 
     def _list(self, name: str) -> list[object]:
         value = self.fields.get(name)

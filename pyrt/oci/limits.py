@@ -53,11 +53,10 @@ ERROR_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 """The head of one answer and all provisional answers before it. h11 bounds one header block by 100 KiB by itself."""
 
-FRAMING_RATIO = 4
-"""Bytes on the wire for one byte of a chunked body, beyond the first MiB: chunks of one byte have six, honest ones
-hardly more than one."""
+FRAMING_RATIO = 2
+"""Bytes on the wire for one byte of a chunked body: chunks of one byte have six, honest ones hardly more than one."""
 
-FRAMING_GRACE_BYTES = 1 << 20
+FRAMING_GRACE_BYTES = 512 << 10
 """What chunk sizes and trailers may cost before their ratio counts."""
 
 UNSIZED_BLOB_BYTES = 32 << 30

@@ -11,6 +11,7 @@ from pyrt.oci import limits, media_types
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_json, to_bytes
+from pyrt.oci.shown import printable
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ def parse_document(raw: bytes, content_type: str | None, digest: Digest | None =
     version = document.integer("schemaVersion")
     if version == 1:
         if said and said not in media_types.SCHEMA1S:
-            raise InvalidManifest(f"a schema 1 manifest that was served as {said}")
+            raise InvalidManifest(f"a schema 1 manifest that was served as {printable(said, 100)}")
         from pyrt.oci.schema1 import Schema1  # rare, and not for the start of a cached image to load
 
         return Schema1.parse(raw)
@@ -92,13 +93,13 @@ def _media_type(document: JsonObject, said: str) -> str:
     """What the document is, by its own words, by the server's and by its fields: all have to agree."""
     written = document.text("mediaType", "")
     if written and said and written != said:
-        raise InvalidManifest(f"a manifest that says {written} was served as {said}")
+        raise InvalidManifest(f"a manifest that says {printable(written, 100)} was served as {printable(said, 100)}")
     is_index = "manifests" in document.fields
     if is_index and not document.fields.keys().isdisjoint({"config", "layers", "fsLayers"}):
         raise InvalidManifest("a manifest that is both an index and an image")
     media_type = written or said or (media_types.OCI_INDEX if is_index else media_types.OCI_MANIFEST)
     if media_type not in media_types.INDEXES | media_types.MANIFESTS:
-        raise InvalidManifest(f"a manifest of type {media_type[:100]}, which is none of an image or an index")
+        raise InvalidManifest(f"a manifest of type {printable(media_type, 100)}, which is none of an image or an index")
     if is_index != (media_type in media_types.INDEXES):
         raise InvalidManifest(f"a manifest of type {media_type} that has {'' if is_index else 'no '}manifests")
     return media_type
@@ -121,7 +122,7 @@ def _manifest(document: JsonObject, raw: bytes, media_type: str, digest: Digest)
     config = Descriptor.from_json(document.child("config"))
     if config.media_type not in media_types.CONFIGS:
         kind = document.text("artifactType", "") or config.media_type
-        raise InvalidManifest(f"not an image: an artifact of type {kind[:100]}")
+        raise InvalidManifest(f"not an image: an artifact of type {printable(kind, 100)}")
     entries = document.children("layers")
     if len(entries) > limits.LAYERS:
         raise InvalidManifest(f"an image of {len(entries)} layers, more than {limits.LAYERS}")

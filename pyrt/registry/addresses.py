@@ -62,14 +62,49 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback and not (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped)
 
 
-def is_internal(host: str) -> bool:
-    """Whether ``host`` (no port) names, without DNS, a place that a public registry has no business to send us to.
+PUBLIC, PRIVATE, THIS_MACHINE, NOWHERE = range(4)
 
-    Loopback, private, link-local, unspecified, shared and multicast addresses in any spelling; ``localhost`` and what
-    is below it (RFC 6761). Threat catalogue RG-02, RG-03, RG-09.
+
+def reach(host: str) -> int:
+    """How far inside ``host`` (no port) lies, as far as can be told without DNS.
+
+    PUBLIC; PRIVATE networks; THIS_MACHINE: loopback, ``localhost`` and what is below it (RFC 6761); and NOWHERE:
+    link-local (clouds keep their secrets there), unspecified, multicast and reserved addresses, which no registry has
+    any business with. Addresses count in any spelling, and for the IPv4 address that an IPv6 one leads to.
     """
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
-        return True
+        return THIS_MACHINE
     address = ip_literal(name)
-    return address is not None and (not address.is_global or address.is_multicast)
+    return PUBLIC if address is None else max(map(_reach, (address, *_embedded(address))))
+
+
+def is_internal(host: str) -> bool:
+    """Whether a public registry has no business to send us to ``host``. Threat catalogue RG-02, RG-03, RG-09."""
+    return reach(host) != PUBLIC
+
+
+def _reach(address: IPv4Address | IPv6Address) -> int:
+    import ipaddress
+
+    if address.is_loopback:
+        return THIS_MACHINE
+    if address.is_link_local or address.is_unspecified or address.is_multicast or address.is_reserved:
+        return NOWHERE
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
+        return PRIVATE
+    return PUBLIC if address.is_global else PRIVATE
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses to which gateways and kernels carry on what is sent to an IPv6 address: NAT64 (RFC 6052, RFC
+    8215), 6to4 (RFC 3056), Teredo (RFC 4380), and the compatible form of RFC 4291."""
+    import ipaddress
+
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    carried = [address.sixtofour, *(address.teredo or ())]
+    if any(address in ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")):
+        carried.append(last)
+    return [each for each in carried if each is not None]

@@ -6,24 +6,16 @@ import errno
 import io
 import lzma
 import os
-import sys
 import tempfile
-import zlib
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-from pyrt.errors import InvalidManifest, NoSpace, StoreError
+from pyrt.errors import InvalidManifest, LayerError, NoSpace, StoreError
 from pyrt.oci import limits
+from pyrt.oci.decompress import GZIP, ZSTD, decompress
 
-GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\0"
 _CHUNK = 1 << 20
-
-
-class _Reader(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def spool(file: io.FileIO, where: str, tmp_dir: str | None) -> io.FileIO:
@@ -35,22 +27,22 @@ def spool(file: io.FileIO, where: str, tmp_dir: str | None) -> io.FileIO:
     head = os.pread(file.fileno(), 6, 0)
     for magic, opened in _READERS:
         if head.startswith(magic):
-            most = limits.EXPANSION_RATIO * os.fstat(file.fileno()).st_size + limits.EXPANSION_GRACE_BYTES
-            return _unpack(opened(file), where, tmp_dir, most)
+            return _unpack(opened(file), file, where, tmp_dir)
     return file
 
 
-def _unpack(packed: _Reader, where: str, tmp_dir: str | None, most: int) -> io.FileIO:
+def _unpack(plain: Iterator[bytes], file: io.FileIO, where: str, tmp_dir: str | None) -> io.FileIO:
     target = _temporary(tmp_dir)
     try:
-        while chunk := packed.read(_CHUNK):
+        for chunk in plain:
             _write(target, chunk)
+            most = limits.EXPANSION_RATIO * file.tell() + limits.EXPANSION_GRACE_BYTES
             if target.tell() > most:
                 raise InvalidManifest(f"{where}: the archive decompresses to more than {most} bytes")
-    except (EOFError, zlib.error, lzma.LZMAError, _zstd_error()) as error:
+    except (EOFError, LayerError, lzma.LZMAError) as error:
         target.close()
         raise InvalidManifest(f"{where}: the archive's compression is damaged: {error}") from error
-    except OSError as error:  # gzip.BadGzipFile and bz2's errors among them, which have no errno
+    except OSError as error:  # bz2's errors among them, which have no errno
         target.close()
         if error.errno is None:
             raise InvalidManifest(f"{where}: the archive's compression is damaged: {error}") from error
@@ -77,16 +69,15 @@ def _write(target: io.FileIO, chunk: bytes) -> None:
         rest = rest[target.write(rest) :]
 
 
-def _gzip_reader(file: io.FileIO) -> _Reader:
-    import gzip
-
-    return gzip.GzipFile(fileobj=file, mode="rb")
+def _by_content(file: io.FileIO) -> Iterator[bytes]:
+    return decompress(iter(lambda: file.read(_CHUNK), b""))
 
 
-def _bzip2_reader(file: io.FileIO) -> _Reader:
+def _bzip2(file: io.FileIO) -> Iterator[bytes]:
     import bz2
 
-    return bz2.BZ2File(file)
+    packed = bz2.BZ2File(file)
+    return iter(lambda: packed.read(_CHUNK), b"")
 
 
 class _XzReader:
@@ -108,27 +99,14 @@ class _XzReader:
         return b""
 
 
-def _zstd_reader(file: io.FileIO) -> _Reader:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-
-    return zstd.ZstdFile(file)
+def _xz(file: io.FileIO) -> Iterator[bytes]:
+    packed = _XzReader(file)
+    return iter(lambda: packed.read(_CHUNK), b"")
 
 
-def _zstd_error() -> type[Exception]:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-
-    return zstd.ZstdError
-
-
-_READERS: tuple[tuple[bytes, Callable[[io.FileIO], _Reader]], ...] = (
-    (GZIP, _gzip_reader),
-    (ZSTD, _zstd_reader),
-    (_BZIP2, _bzip2_reader),
-    (_XZ, _XzReader),
+_READERS: tuple[tuple[bytes, Callable[[io.FileIO], Iterator[bytes]]], ...] = (
+    (GZIP, _by_content),
+    (ZSTD, _by_content),
+    (_BZIP2, _bzip2),
+    (_XZ, _xz),
 )

@@ -19,14 +19,14 @@ import httpx
 
 from pyrt.errors import AccessDenied, NotARegistry
 from pyrt.oci import limits
+from pyrt.oci.shown import printable
 from pyrt.registry.challenge import Challenge, InvalidChallenge, parse_challenges
 from pyrt.registry.clock import Clock
 from pyrt.registry.credentials import Credentials
 from pyrt.registry.redirects import REDIRECT_STATUS, Destinations, origin
 from pyrt.registry.retry import RETRIED_STATUS
-from pyrt.registry.shown import printable
 from pyrt.registry.token import CLIENT_ID, InvalidToken, Token, parse_token, pull_scope, pull_scopes
-from pyrt.registry.transport import LIMIT, LOCATION, AnswerTooLarge
+from pyrt.registry.transport import DOCUMENT, LIMIT, LOCATION, SENT_BY, AnswerTooLarge
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
@@ -177,7 +177,7 @@ class RegistryAuth(httpx.Auth):
             if response.status_code not in REDIRECT_STATUS or response.request.method != "GET":
                 break
             target = self._destinations.resolve(url, response.extensions[LOCATION], "token server's redirect")
-            follow = httpx.Request("GET", target, headers=_headers(), extensions={LIMIT: limits.ANSWER_BYTES})
+            follow = httpx.Request("GET", target, headers=_headers(), extensions=self._extensions())
             if origin(target) == origin(url) and "authorization" in response.request.headers:
                 follow.headers["authorization"] = response.request.headers["authorization"]
             url = target
@@ -189,7 +189,7 @@ class RegistryAuth(httpx.Auth):
     ) -> httpx.Request:
         names = sorted(scopes)
         service_field = [("service", service)] if service else []
-        extensions = {LIMIT: limits.ANSWER_BYTES}
+        extensions = self._extensions()
         if credentials is not None and credentials.identity_token:
             fields = [("grant_type", "refresh_token"), *service_field, ("client_id", CLIENT_ID)]
             fields += [("scope", " ".join(names)), ("refresh_token", credentials.identity_token)]
@@ -204,6 +204,9 @@ class RegistryAuth(httpx.Auth):
             query += [("offline_token", "true"), ("client_id", CLIENT_ID)]
         url = url.copy_with(params=[*url.params.multi_items(), *query])
         return httpx.Request("GET", url, headers=headers, extensions=extensions)
+
+    def _extensions(self) -> dict[str, object]:
+        return {LIMIT: limits.ANSWER_BYTES, DOCUMENT: True, SENT_BY: self._destinations.home.host}
 
     def _read(self, response: httpx.Response, scopes: frozenset[str], asked_at: float) -> Token:
         host = response.request.url.netloc.decode()

@@ -75,8 +75,9 @@ class BlobStream:
         ranged = self._position > 0 and not self._whole
         headers = {"range": f"bytes={self._position}-"} if ranged else {}
         path = f"/v2/{self._connection.endpoint.repository}/blobs/{self._descriptor.digest}"
+        small = self._size is not None and self._size <= limits.ANSWER_BYTES
         limit = limits.UNSIZED_BLOB_BYTES if self._size is None else self._size + 1
-        return self._connection.open(path, headers=headers, limit=limit, attempts=self._attempts)
+        return self._connection.open(path, headers=headers, limit=limit, attempts=self._attempts, document=small)
 
     def _check(self, response: httpx.Response) -> int:
         """How many bytes of the body are to be thrown away, if its status and headers are what was asked for."""

@@ -16,7 +16,7 @@ from pyrt.registry.hosts import Endpoint
 from pyrt.registry.redirects import REDIRECT_STATUS, Destinations, origin
 from pyrt.registry.retry import RETRIED_STATUS, Attempts, RetryPolicy, retry_after
 from pyrt.registry.token import CLIENT_ID
-from pyrt.registry.transport import LIMIT, LOCATION, UNVERIFIED, AnswerTooLarge
+from pyrt.registry.transport import DOCUMENT, LIMIT, LOCATION, SENT_BY, UNVERIFIED, AnswerTooLarge
 from pyrt.registry.wire import WireSettings
 from pyrt.values import dataclass
 
@@ -67,7 +67,7 @@ class Connection:
         """
         attempts = Attempts(retry or self._wire.retry, self._wire.clock)
         while True:
-            response = self.open(path, headers=headers, limit=limit, attempts=attempts)
+            response = self.open(path, headers=headers, limit=limit, attempts=attempts, document=True)
             try:
                 body = b"".join(response.iter_raw()) if not response.is_closed else response.content
             except AnswerTooLarge as error:
@@ -87,11 +87,13 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         limit: int | None,
         attempts: Attempts,
+        document: bool = False,
     ) -> httpx.Response:
-        """The answer to GET ``path``, its body not yet read; the caller closes it. Repeated as ``attempts`` allow."""
+        """The answer to GET ``path``, its body not yet read; the caller closes it. Repeated as ``attempts`` allow. The body of
+        a ``document`` has a time as a whole."""
         while True:
             try:
-                response = self._send(path, headers or {}, limit)
+                response = self._send(path, headers or {}, {LIMIT: limit, DOCUMENT: document})
             except TokenServerBusy as busy:
                 response = busy.response
             except httpx.TransportError as error:
@@ -127,19 +129,22 @@ class Connection:
             raise RegistryError(f"{self.endpoint.host}: {what} leads to another host", host=self.endpoint.host)
         return url
 
-    def _send(self, path: str, headers: Mapping[str, str], limit: int | None) -> httpx.Response:
+    def _send(self, path: str, headers: Mapping[str, str], extensions: Mapping[str, object]) -> httpx.Response:
         """One request and the redirects that follow it. Only the endpoint's own origin sees Authorization."""
         home, auth, destinations = self._start()
+        started = self._wire.clock.monotonic()
         url = home.join(path)
         sent = {"accept-encoding": "identity", "user-agent": CLIENT_ID, **headers}
         for _ in range(limits.REDIRECTS + 1):
-            request = httpx.Request("GET", url, headers=sent, extensions={LIMIT: limit})
+            request = httpx.Request("GET", url, headers=sent, extensions={**extensions, SENT_BY: home.host})
             mine = origin(url) == origin(home)
             response = self._client.send(request, stream=True, auth=auth if mine else None, follow_redirects=False)
             if response.status_code not in REDIRECT_STATUS:
                 return response
             response.close()
             url = destinations.resolve(url, response.extensions[LOCATION], "redirect")
+            if self._wire.clock.monotonic() - started > self._wire.timeouts.header:
+                raise self._unreachable(httpx.ReadTimeout("redirects without end", request=request))
         host = self.endpoint.host
         raise RegistryError(f"{host}: more than {limits.REDIRECTS} redirects for one request", host=host)
 

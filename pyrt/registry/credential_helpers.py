@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from pyrt.errors import RegistryError
 from pyrt.oci import limits
-from pyrt.registry.shown import printable
+from pyrt.oci.shown import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_FOUND = "credentials not found"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from pyrt.errors import ImageNotFound, InvalidManifest, InvalidReference, SizeMismatch
 from pyrt.oci import limits
+from pyrt.oci.decompress import GZIP, ZSTD
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
 from pyrt.oci.document import JsonObject, parse_value
@@ -20,7 +21,7 @@ from pyrt.oci.image import ImageConfig
 from pyrt.oci.manifest import Manifest
 from pyrt.oci.media_types import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from pyrt.oci.reference import Reference
-from pyrt.registry.archive_compression import GZIP, ZSTD
+from pyrt.oci.shown import printable
 from pyrt.registry.members import read
 from pyrt.registry.tar_members import TarMembers
 
@@ -39,6 +40,7 @@ class DockerArchiveSource:
         self._names = tuple(tag for image in images for tag in image.texts("RepoTags"))
         chosen = _choose(images, name, members.where)
         self._blobs: dict[Digest, str] = {}
+        self._sums: dict[tuple[int, int], Digest] = {}
         self._manifest = self._build(chosen)
 
     @property
@@ -84,6 +86,13 @@ class DockerArchiveSource:
         return Descriptor(media_type=packed or OCI_LAYER, digest=digest, size=self._members.size(name))
 
     def _sum(self, name: str) -> Digest:
+        """Once for each stretch of the archive: 500 layers may be one member of a gigabyte, by 500 names."""
+        place = self._members.place(name)
+        if place not in self._sums:
+            self._sums[place] = self._hash(name)
+        return self._sums[place]
+
+    def _hash(self, name: str) -> Digest:
         hasher = hashlib.sha256()
         for chunk in self._members.stream(name):
             hasher.update(chunk)
@@ -131,4 +140,4 @@ def _normal(tag: str) -> str:
 
 def _tags(images: tuple[JsonObject, ...]) -> str:
     tags = [tag for image in images for tag in image.texts("RepoTags")]
-    return ", ".join(tags[:10]) or "no name at all"
+    return ", ".join(printable(tag, 100) for tag in tags[:10]) or "no name at all"

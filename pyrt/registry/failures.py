@@ -19,8 +19,9 @@ from pyrt.errors import (
     RegistryError,
     RegistryUnreachable,
 )
-from pyrt.registry.shown import printable, without_secrets
-from pyrt.registry.transport import AnswerTooLarge
+from pyrt.oci.shown import printable
+from pyrt.registry.shown import without_secrets
+from pyrt.registry.transport import AnswerTooLarge, NameLeadsInside
 from pyrt.registry.wire import Timeouts
 
 # What OpenSSL says when the other side does not speak TLS at all.
@@ -71,6 +72,8 @@ def unreachable(error: httpx.TransportError, host: str, timeouts: Timeouts) -> R
     place = _place(error, host)
     if isinstance(error, AnswerTooLarge):
         return NotARegistry(f"{place}: its answer is {error}", host=host)
+    if isinstance(error, NameLeadsInside):
+        return RegistryError(f"{place}: we were sent there, and {printable(str(error))}", host=host)
     tls = ssl_error(error)
     if tls is not None:
         return _tls_failure(tls, place, host)

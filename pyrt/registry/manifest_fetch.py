@@ -6,10 +6,10 @@ from pyrt.errors import DigestMismatch, ImageNotFound, InvalidManifest, NotARegi
 from pyrt.oci import limits, media_types
 from pyrt.oci.digest import Digest
 from pyrt.oci.manifest import parse_document
+from pyrt.oci.shown import printable
 from pyrt.registry import failures
 from pyrt.registry.connection import Answer, Connection
 from pyrt.registry.retry import RetryPolicy
-from pyrt.registry.shown import printable
 
 
 def fetch_manifest(

@@ -15,6 +15,7 @@ from pyrt.oci.digest import Digest
 from pyrt.oci.document import parse_json
 from pyrt.oci.manifest import Index, parse_document
 from pyrt.oci.media_types import OCI_INDEX
+from pyrt.oci.shown import printable
 from pyrt.registry.members import Members, read
 from pyrt.registry.source import verified
 
@@ -88,7 +89,8 @@ def _choose(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:
     if len({entry.digest for entry in found}) == 1:
         return found[0]
     names = _names(entries)
-    there = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "") if names else "no name at all"
+    shown = [printable(name, 100) for name in names[:_SHOWN]] + (["..."] if len(names) > _SHOWN else [])
+    there = ", ".join(shown) or "no name at all"
     if found:
         raise InvalidManifest(f"{where}: several images are named {name!r}")
     if name:

@@ -10,12 +10,12 @@ import re
 import httpx
 
 from pyrt.errors import RegistryError
-from pyrt.registry.addresses import ip_literal, is_internal, is_loopback
+from pyrt.registry.addresses import NOWHERE, PUBLIC, ip_literal, is_loopback, reach
 from pyrt.registry.shown import shown_url
 from pyrt.values import dataclass
 
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
-_HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_HOST = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -62,10 +62,13 @@ class Destinations:
         return url
 
     def _leads_inside(self, url: httpx.URL) -> bool:
+        """Further inside than the registry itself is: one on a private network may use another machine there, but not
+        what listens on ours."""
         if origin(url)[1:] == origin(self.home)[1:]:
             return False
-        return self._is_internal(url.host) and not self._is_internal(self.home.host)
+        there = self.reach(url.host)
+        return there == NOWHERE or there > self.reach(self.home.host)
 
-    def _is_internal(self, host: str) -> bool:
-        address = ip_literal(host)
-        return is_internal(host) and str(address) not in self.treat_as_public
+    def reach(self, host: str) -> int:
+        """As addresses.reach, with what tests declare."""
+        return PUBLIC if str(ip_literal(host)) in self.treat_as_public else reach(host)

@@ -1,21 +1,10 @@
-"""How text of others, and addresses, may appear in a message: on one line, without control characters and secrets."""
+"""How addresses, and what a server sends back, may appear in a message: without secrets."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-SHOWN_CHARACTERS = 300
-
-
-def printable(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """Text that a registry sent, safe for one line of a terminal or a log.
-
-    Control, formatting (bidirectional) and surrogate characters become backslash escapes; the rest is cut at ``limit``
-    characters. Threat catalogue IM-31.
-    """
-    cut = text[:limit].strip()
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
-    return shown + ("..." if len(text) > limit else "")
+from pyrt.oci.shown import printable
 
 
 def shown_url(url: str) -> str:

@@ -9,10 +9,10 @@ import io
 import os
 import posixpath
 import stat
-import tarfile
 from collections.abc import Iterator
 
-from pyrt.errors import ImageError, ImageNotFound, InvalidManifest
+from pyrt._native import listing
+from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, LayerError
 from pyrt.oci import limits
 from pyrt.registry.archive_compression import spool
 from pyrt.registry.members import chunks, unreadable
@@ -49,6 +49,11 @@ class TarMembers:
     def size(self, name: str) -> int:
         return self._find(name).size
 
+    def place(self, name: str) -> tuple[int, int]:
+        """Where a member's bytes stand in the archive: start and size, the same for all names of it."""
+        member = self._find(name)
+        return member.start, member.size
+
     def stream(self, name: str, offset: int = 0) -> Iterator[bytes]:
         member = self._find(name)
         return chunks(self._file.fileno(), member.start + offset, member.size - offset, self.where)
@@ -73,37 +78,34 @@ class TarMembers:
 
     def _index(self, links: bool) -> Iterator[tuple[str, _Member]]:
         seen: set[str] = set()
-        count, last = 0, -1
         end = os.fstat(self._file.fileno()).st_size
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                for info in archive:
-                    name, count = self._name(info.name), count + 1
-                    if count > limits.ARCHIVE_MEMBERS:
-                        raise InvalidManifest(f"{self.where}: more than {limits.ARCHIVE_MEMBERS} files in the archive")
-                    if info.size < 0 or info.offset_data <= last:  # older versions of tarfile walk back
-                        raise InvalidManifest(f"{self.where}: {name!r} has a negative size")
-                    last = info.offset_data
-                    if info.isdir():
-                        continue
-                    if name in seen:
-                        raise InvalidManifest(f"{self.where}: {name!r} is in the archive twice")
-                    seen.add(name)
-                    yield name, self._member(info, name, links, end)
-        except (tarfile.TarError, EOFError, ValueError, RecursionError) as error:
+            for count, entry in enumerate(listing.entries(self._file.fileno()), 1):
+                name = self._name(entry.name)
+                if count > limits.ARCHIVE_MEMBERS:
+                    raise InvalidManifest(f"{self.where}: more than {limits.ARCHIVE_MEMBERS} files in the archive")
+                if entry.kind == listing.DIRECTORY:
+                    continue
+                if name in seen:
+                    raise InvalidManifest(f"{self.where}: {name!r} is in the archive twice")
+                seen.add(name)
+                yield name, self._member(entry, name, links, end)
+        except LayerError as error:
             raise InvalidManifest(f"{self.where}: not a tar archive: {error}") from error
+        except OSError as error:
+            raise unreadable(self.where, error) from error
 
-    def _member(self, info: tarfile.TarInfo, name: str, links: bool, end: int) -> _Member:
-        if links and info.issym():
-            target = posixpath.join(posixpath.dirname(name), info.linkname)
+    def _member(self, entry: listing.Listed, name: str, links: bool, end: int) -> _Member:
+        if links and entry.kind == listing.SYMLINK:
+            target = posixpath.join(posixpath.dirname(name), entry.link)
             return _Member(start=0, size=0, target=self._name(posixpath.normpath(target)))
-        if links and info.islnk():
-            return _Member(start=0, size=0, target=self._name(info.linkname))
-        if not info.isreg() or info.sparse is not None:
+        if links and entry.kind == listing.HARDLINK:
+            return _Member(start=0, size=0, target=self._name(entry.link))
+        if entry.kind != listing.FILE or entry.sparse:
             raise InvalidManifest(f"{self.where}: {name!r} is not a plain file")
-        if info.offset_data + info.size > end:
+        if entry.start + entry.size > end:
             raise InvalidManifest(f"{self.where}: the archive ends within {name!r}")
-        return _Member(start=info.offset_data, size=info.size)
+        return _Member(start=entry.start, size=entry.size)
 
     def _name(self, text: str) -> str:
         parts = [part for part in text.split("/") if part not in ("", ".")]

@@ -13,23 +13,33 @@ import httpx
 
 from pyrt.errors import UsageError
 from pyrt.oci import limits
+from pyrt.registry.addresses import NOWHERE, PUBLIC, ip_literal, reach
 from pyrt.registry.certs import host_trust, tls_context
 from pyrt.registry.config_paths import ConfigPaths
 from pyrt.registry.proxies import ProxyRules
 from pyrt.registry.shown import shown_url
-from pyrt.registry.stream_meter import MeteredBackend
+from pyrt.registry.stream_meter import LeadsInside, MeteredBackend, MeteredStream, look_up
 from pyrt.registry.wire import WireSettings
 
 LIMIT = "pyrt.limit"  # request extension: how many bytes of a good answer are taken
+DOCUMENT = "pyrt.document"  # request extension: the answer is a document, which has a time as a whole
+SENT_BY = "pyrt.sent-by"  # request extension: the address of the registry whose answer sends us to another host
 LOCATION = "pyrt.location"  # response extension: the Location header, "" for none
 UNVERIFIED = "pyrt.unverified"  # request extension: only to learn whether a host speaks TLS; nothing secret is sent
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class NameLeadsInside(httpx.ConnectError):
+    """A name that an answer sends us to resolves to an address inside."""
+
+
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
     (httpcore.ReadTimeout, httpx.ReadTimeout),
     (httpcore.WriteTimeout, httpx.WriteTimeout),
     (httpcore.PoolTimeout, httpx.PoolTimeout),
+    (LeadsInside, NameLeadsInside),
     (httpcore.ConnectError, httpx.ConnectError),
     (httpcore.ReadError, httpx.ReadError),
     (httpcore.WriteError, httpx.WriteError),
@@ -62,14 +72,15 @@ class HostTransport(httpx.BaseTransport):
         self._environ = environ
         self._insecure = insecure_hosts
         self._proxies = ProxyRules.from_environ(environ)
-        self._pools: dict[tuple[str, str, int, bool], httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[str, str, int, bool, int | None], httpcore.ConnectionPool] = {}
+        self._reach: dict[str, int] = {}  # of hosts that we were connected to by themselves
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         port = url.port or _DEFAULT_PORTS[url.scheme]
         unverified = bool(request.extensions.get(UNVERIFIED))
-        pool = self._pool(url.scheme, url.host, port, unverified)
+        pool = self._pool(url.scheme, url.host, port, unverified, self._furthest(request))
         times = self._wire.timeouts
         timeout = {"connect": times.probe if unverified else times.connect, "read": times.header, "write": times.header}
         lower = httpcore.Request(
@@ -84,10 +95,15 @@ class HostTransport(httpx.BaseTransport):
         except _LOWER_ERRORS as error:
             _raise(error)
         timeout["read"] = times.progress  # httpcore looks it up again when the body is read
+        stream = answer.extensions.get("network_stream")
+        meter = stream if isinstance(stream, MeteredStream) else None
+        if meter is not None:
+            is_document = answer.status >= 300 or request.extensions.get(DOCUMENT)
+            meter.expect_body(times.document if is_document else None)
         return httpx.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=_PoolStream(answer),
+            stream=_PoolStream(answer, meter),
             extensions=answer.extensions,
         )
 
@@ -97,24 +113,53 @@ class HostTransport(httpx.BaseTransport):
         for pool in pools.values():
             pool.close()
 
-    def _pool(self, scheme: str, host: str, port: int, unverified: bool) -> httpcore.ConnectionPool:
-        key = (scheme, host, port, unverified)
+    def _furthest(self, request: httpx.Request) -> int | None:
+        """How far inside the address may lie that the request's host resolves to, None for wherever it does.
+
+        Only where somebody else sends us there, and without TLS, by which the host would have to prove its name.
+        """
+        sent_by = request.extensions.get(SENT_BY)
+        if sent_by is None or request.url.scheme != "http" or request.url.host == sent_by:
+            return None
+        return max(self._reach_of(sent_by), self._reach.get(sent_by, PUBLIC))
+
+    def _reach_of(self, host: str) -> int:
+        return PUBLIC if str(ip_literal(host)) in self._wire.treat_as_public else reach(host)
+
+    def _note(self, host: str, address: str) -> None:
+        """A name may have several addresses: it is as far inside as the outermost of those that answered."""
+        with self._lock:
+            self._reach[host] = min(self._reach.get(host, NOWHERE), self._reach_of(address))
+
+    def _pool(
+        self, scheme: str, host: str, port: int, unverified: bool, furthest: int | None
+    ) -> httpcore.ConnectionPool:
+        key = (scheme, host, port, unverified, furthest)
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = self._make_pool(scheme, host, port, unverified)
+                self._pools[key] = self._make_pool(scheme, host, port, unverified, furthest)
             return self._pools[key]
 
-    def _make_pool(self, scheme: str, host: str, port: int, unverified: bool) -> httpcore.ConnectionPool:
+    def _make_pool(
+        self, scheme: str, host: str, port: int, unverified: bool, furthest: int | None
+    ) -> httpcore.ConnectionPool:
         verify = not unverified and not ({f"{host}:{port}", host, f"[{host}]:{port}", f"[{host}]"} & self._insecure)
         context = None
         if scheme == "https":
             context = tls_context(host_trust(self._paths, host, port), verify=verify, environ=self._environ)
-        backend = MeteredBackend(self._wire.timeouts, self._wire.clock)
         proxy = self._proxies.proxy_for(scheme, host, port)
+        times, clock = self._wire.timeouts, self._wire.clock
         if not proxy:
+            backend = MeteredBackend(
+                times,
+                clock,
+                connected=(lambda address: self._note(host, address)) if furthest is None else None,
+                may_connect=None if furthest is None else lambda address: self._reach_of(address) <= furthest,
+                lookup=self._wire.lookup or look_up,
+            )
             connections = self._wire.connections
             return httpcore.ConnectionPool(ssl_context=context, max_connections=connections, network_backend=backend)
-        return self._make_proxy_pool(proxy, context, backend)
+        return self._make_proxy_pool(proxy, context, MeteredBackend(times, clock))
 
     def _make_proxy_pool(
         self, address: str, context: ssl.SSLContext | None, backend: httpcore.NetworkBackend
@@ -164,12 +209,16 @@ class GuardedTransport(httpx.BaseTransport):
 
 
 class _PoolStream(httpx.SyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
+    def __init__(self, answer: httpcore.Response, meter: MeteredStream | None) -> None:
         self._answer = answer
+        self._meter = meter
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._answer.iter_stream()
+            for chunk in self._answer.iter_stream():
+                if self._meter is not None:
+                    self._meter.consumed(len(chunk))
+                yield chunk
         except _LOWER_ERRORS as error:
             _raise(error)
 

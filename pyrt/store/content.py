@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 from pyrt.errors import DigestMismatch, ImageNotFound, SizeMismatch
 from pyrt.oci import limits, media_types
+from pyrt.oci.decompress import GZIP, SKIPPABLE, ZSTD
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.store.decompress import GZIP, SKIPPABLE, ZSTD
 from pyrt.store.layout import own, refused
 from pyrt.store.staging import discard, named_entry, replace, write_all
 

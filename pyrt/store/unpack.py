@@ -14,8 +14,8 @@ from contextlib import closing
 
 from pyrt.errors import LayerError, NoSpace
 from pyrt.oci import limits
+from pyrt.oci.decompress import decompress
 from pyrt.oci.digest import Digest
-from pyrt.store.decompress import decompress
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False

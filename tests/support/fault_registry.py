@@ -46,7 +46,8 @@ class Reply:
 
     ``delay`` is before the first byte; ``drip`` is (bytes, pause) for the body, ``header_drip`` for the head; ``cut``
     resets the connection after so many bytes of the body, ``stop`` closes it in order there; ``length`` is the
-    Content-Length that is claimed, -1 for none at all; ``chunked`` sends chunks; ``endless`` repeats the body for ever.
+    Content-Length that is claimed, -1 for none at all; ``chunked`` sends chunks, with ``extension`` bytes behind the size
+    of each; ``endless`` repeats the body for ever. ``early`` is how many provisional answers (103) go before all that.
     """
 
     status: int = 200
@@ -59,6 +60,8 @@ class Reply:
     stop: int | None = None
     length: int | None = None
     chunked: bool = False
+    extension: int = 0
+    early: int = 0
     endless: bool = False
 
 
@@ -241,13 +244,16 @@ class _Handler(socketserver.BaseRequestHandler):
         head += [f"Content-Length: {length}"] if length >= 0 and not reply.chunked else []
         ordinary = length == len(reply.body) and reply.cut is None and reply.stop is None and not reply.endless
         head += [] if ordinary else ["Connection: close"]
+        for _ in range(reply.early):
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </%b>\r\n\r\n" % (b"x" * 1000))
         for piece in _dripped("\r\n".join([*head, "", ""]).encode("latin-1"), reply.header_drip, stopped):
             connection.sendall(piece)
         limit = min(x for x in (reply.cut, reply.stop, len(reply.body)) if x is not None)
         body = reply.body[:limit]
         while not stopped.is_set():
             for piece in _dripped(body, reply.drip, stopped):
-                connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked else piece)
+                extension = b";" + b"x" * reply.extension if reply.extension else b""
+                connection.sendall(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) if reply.chunked else piece)
             if not reply.endless:
                 break
         if reply.cut is not None:
@@ -267,7 +273,7 @@ def _dripped(data: bytes, drip: tuple[int, float] | None, stopped: threading.Eve
     size, pause = drip
     for start in range(0, len(data), size):
         yield data[start : start + size]
-        if stopped.wait(pause):
+        if pause and stopped.wait(pause):
             return
 
 

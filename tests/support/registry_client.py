@@ -78,6 +78,7 @@ class World:
         timeouts: Timeouts | None = None,
         accept: tuple[str, ...] = media_types.ACCEPT,
         patient: bool = True,
+        lookup: Callable[[str, int], list[str]] | None = None,
     ) -> RegistrySource:
         """A source that talks to ``handler``, or to the network of loopback where there is none.
 
@@ -89,6 +90,7 @@ class World:
             retry=retry if patient else retry.once(),
             timeouts=timeouts or Timeouts(),
             treat_as_public=frozenset(public),
+            lookup=lookup,
             **({"clock": clock or FakeClock()} if clock or handler else {}),
         )
         if accept != media_types.ACCEPT:

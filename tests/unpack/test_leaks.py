@@ -7,12 +7,13 @@ import gc
 import os
 import re
 import resource
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pyrt._native import _core
+from pyrt._native import _core, listing
 from pyrt._native.extract import Extractor, Limits, private_umask
 from pyrt._native.resolve import resolve
 from pyrt.errors import LayerError, NoSpace
@@ -87,6 +88,18 @@ def paths(root: int) -> None:
                 resolve(root, path, os.O_RDONLY, by_walk=by_walk)
 
 
+def listed(root: int) -> None:
+    """All of an archive, a part of it, and bad ones."""
+    with tempfile.TemporaryFile(dir=f"/proc/self/fd/{root}") as file:
+        for data in (GOOD, *BAD):
+            file.truncate(0)
+            os.pwrite(file.fileno(), data, 0)
+            with contextlib.suppress(LayerError):
+                assert list(listing.entries(file.fileno()))
+            with contextlib.suppress(LayerError):
+                next(listing.entries(file.fileno()), None)
+
+
 CASES: dict[str, Callable[[int], object]] = {
     "unpack": lambda root: extract(root, GOOD),
     "unpack by walk": lambda root: extract(root, GOOD, by_walk=True),
@@ -97,13 +110,15 @@ CASES: dict[str, Callable[[int], object]] = {
     "giving up": give_up,
     "bad root": bad_root,
     "resolve": paths,
+    "listing": listed,
     "private umask": lambda root: in_thread(lambda is_zero: is_zero and private_umask()),
 }
 
 # Which case calls a native function; launching has its own test.
 COVERED = {
     "pyrt_layer_new", "pyrt_layer_feed", "pyrt_layer_finish", "pyrt_layer_free", "pyrt_resolve", "pyrt_resolve_by_walk",
-    "pyrt_private_umask", "pyrt_fail",
+    "pyrt_private_umask", "pyrt_fail", "pyrt_listing_new", "pyrt_listing_feed", "pyrt_listing_skip", "pyrt_listing_finish",
+    "pyrt_listing_free",
 }  # fmt: skip
 
 
@@ -138,7 +153,8 @@ def test_nothing_is_lost(tmp_path: Path, case: str) -> None:
 
 
 def test_every_function_of_unpacking_is_here() -> None:
-    names = {name for name in dir(_core.lib) if name.startswith(("pyrt_layer", "pyrt_resolve", "pyrt_private", "pyrt_fail"))}
+    prefixes = ("pyrt_layer", "pyrt_listing", "pyrt_resolve", "pyrt_private", "pyrt_fail")
+    names = {name for name in dir(_core.lib) if name.startswith(prefixes)}
     assert names == COVERED
 
 

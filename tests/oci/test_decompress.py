@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from pyrt.errors import LayerError
 from pyrt.oci import limits
-from pyrt.store.decompress import decompress
+from pyrt.oci.decompress import decompress
 from tests.support.fault_registry import noise
 
 if sys.version_info >= (3, 14):
