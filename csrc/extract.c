@@ -178,12 +178,17 @@ struct pyrt_sink pyrt_writer_sink(struct pyrt_writer *writer) {
         .self = writer, .entry = start_entry, .data = pyrt_write_data, .end = pyrt_close_regular};
 }
 
+/* A link has come on the way to the directory, and its name leads to nothing any more. */
+static bool leads_nowhere(int failed) {
+    return failed == -ENOENT || failed == -ENOTDIR || failed == -ELOOP || failed == -ENAMETOOLONG;
+}
+
 static int set_deferred(struct pyrt_writer *writer, const struct pyrt_deferred *item, struct pyrt_error *error) {
     int fd = pyrt_directories_find(&writer->directories, item->name, item->size, false);
     struct stat status;
     int step;
 
-    if (item->gone || fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+    if (item->gone || leads_nowhere(fd))
         return 0;
     if (fd < 0)
         return pyrt_fail(error, fd == -EFBIG ? PYRT_LAYER_LIMIT : PYRT_LAYER_PARENT, -fd, item->index, item->name, item->size);

@@ -47,8 +47,9 @@ int pyrt_resolve(int root, const char *path, int flags) {
     }
     fd = in_root(root, path, flags, 0);
     /* Before Linux 5.6 the call is missing; seccomp filters that do not know it say EPERM, and openat2 by itself has no
-       reason to with these flags. */
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+       reason to with these flags. Where somebody renames or mounts all the time, anywhere, a path with many ".." never
+       gets through; the walk looks at its own directories only. */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN))
         return pyrt_resolve_by_walk(root, path, flags);
     return fd;
 }

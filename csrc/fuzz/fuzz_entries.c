@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 /* Archives made of the bytes, two layers one after the other: into one root (the worst that a root can be) or into a
    second one (what the store does). No canary changes, and openat2 and the walk make the same trees. */
-#include <fcntl.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@ enum { SAME_ROOT = 1, UMASK = 2, USER_XATTR = 4, NO_CHOWN = 8, SMALL = 16, ONE_P
 struct outcome {
     uint64_t tree;
     int32_t step, err, index;
+    bool too_long; /* for the walk, which has less room for links in links than the kernel */
 };
 
 static void must(int promise) {
@@ -45,7 +48,11 @@ static struct outcome unpack(int root, const struct fuzz_archive *archive, uint8
              pyrt_layer_finish(layer, &stats, &error) < 0;
     pyrt_layer_free(layer);
     must(failed == (error.step != 0));
-    return (struct outcome){.tree = fuzz_tree(root), .step = error.step, .err = error.err, .index = error.index};
+    return (struct outcome){.tree = fuzz_tree(root),
+                            .step = error.step,
+                            .err = error.err,
+                            .index = error.index,
+                            .too_long = error.err == ENAMETOOLONG};
 }
 
 /* Both layers. The outcome of the second, with the tree of the first in it. */
@@ -58,6 +65,7 @@ static struct outcome unpack_both(uint8_t flags, bool by_walk) {
     outcome = unpack(flags & SAME_ROOT ? root : upper, &second, flags, !by_walk);
     outcome.tree = outcome.tree * 31 + lower.tree;
     outcome.step = outcome.step * 1000 + lower.step;
+    outcome.too_long |= lower.too_long;
     close(root);
     close(upper);
     fuzz_unchanged();
@@ -81,7 +89,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     one = unpack_both(flags, false);
     other = unpack_both(flags, true);
     (void)umask(022);
-    must(one.tree == other.tree && one.step == other.step && one.err == other.err && one.index == other.index);
+    if (one.too_long || other.too_long)
+        return 0;
+    if (one.tree != other.tree || one.step != other.step || one.err != other.err || one.index != other.index) {
+        fprintf(stderr, "openat2 first: tree %llx, step %d, errno %d, index %d; the walk: %llx, %d, %d, %d\n",
+                (unsigned long long)one.tree, one.step, one.err, one.index, (unsigned long long)other.tree, other.step,
+                other.err, other.index);
+        abort();
+    }
     must(free_fd == fuzz_free_fd());
     return 0;
 }

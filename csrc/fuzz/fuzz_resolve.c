@@ -36,9 +36,11 @@ struct place {
     int err; /* where there is none */
 };
 
-static void must(int promise) {
-    if (!promise)
-        abort();
+static void must(int promise, const char *what) {
+    if (promise)
+        return;
+    perror(what);
+    abort();
 }
 
 /* Takes the fd over. */
@@ -48,7 +50,7 @@ static struct place place_of(int fd) {
 
     if (fd < 0)
         return place;
-    must(fcntl(fd, F_GETFD) == FD_CLOEXEC && fstat(fd, &status) == 0);
+    must(fcntl(fd, F_GETFD) == FD_CLOEXEC && fstat(fd, &status) == 0, "result");
     place.device = status.st_dev;
     place.inode = status.st_ino;
     close(fd);
@@ -62,7 +64,7 @@ static int is(struct place one, struct place other) {
 static void make_file(int root, const char *name) {
     int fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-    must(fd >= 0);
+    must(fd >= 0, name);
     close(fd);
 }
 
@@ -72,8 +74,8 @@ static void fill(int root, struct fuzz_input *input) {
     static char target[FUZZ_NAME_ROOM];
     uint8_t which = fuzz_byte(input);
 
-    must(mkdirat(root, "a", 0755) == 0 && mkdirat(root, "a/a", 0755) == 0 && mkdirat(root, "d", 0755) == 0);
-    must(mkdirat(root, "d/d", 0755) == 0 && mkfifoat(root, "fifo", 0600) == 0);
+    must(mkdirat(root, "a", 0755) == 0 && mkdirat(root, "a/a", 0755) == 0 && mkdirat(root, "d", 0755) == 0, "a, d");
+    must(mkdirat(root, "d/d", 0755) == 0 && mkfifoat(root, "fifo", 0600) == 0, "d/d, fifo");
     make_file(root, "f");
     make_file(root, "a/f");
     make_file(root, "a/a/f");
@@ -90,7 +92,11 @@ static void check_same(int root, const char *path, int how) {
     struct place one = place_of(pyrt_resolve(root, path, how));
     struct place other = place_of(pyrt_resolve_by_walk(root, path, how));
 
-    must(is(one, other) || other.err == ENAMETOOLONG);
+    if (is(one, other) || other.err == ENAMETOOLONG)
+        return;
+    fprintf(stderr, "flags %#x: openat2 %s, the walk %s: %s\n", (unsigned)how, strerror(one.err), strerror(other.err),
+            path);
+    abort();
 }
 
 static int make(void *self, int parent, const char *name, int err) {
@@ -103,7 +109,7 @@ static void check_made_by_walk(int root, const char *path) {
     int fd = pyrt_path_walk(root, path, LOOK | O_DIRECTORY, &maker);
 
     if (fd >= 0)
-        must(is(place_of(fd), place_of(pyrt_resolve(root, path, LOOK | O_DIRECTORY))));
+        must(is(place_of(fd), place_of(pyrt_resolve(root, path, LOOK | O_DIRECTORY))), path);
 }
 
 /* The launcher's paths are absolute and never empty. */
@@ -112,7 +118,7 @@ static void check_made_by_launcher(int root, const char *path, int file) {
     int fd = *path == 0 ? -1 : file ? pyrt_make_file(&walk, path) : pyrt_make_directories(&walk, path, 0755, 0, 0);
 
     if (fd >= 0)
-        must(is(place_of(fd), place_of(pyrt_resolve(root, path, file ? LOOK : LOOK | O_DIRECTORY))));
+        must(is(place_of(fd), place_of(pyrt_resolve(root, path, file ? LOOK : LOOK | O_DIRECTORY))), path);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -142,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         default:
             break;
         }
-        must(free_fd == fuzz_free_fd());
+        must(free_fd == fuzz_free_fd(), "open files");
     }
     close(root);
     fuzz_unchanged();

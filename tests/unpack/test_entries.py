@@ -11,7 +11,7 @@ import pytest
 
 from pyrt.errors import LayerError
 from tests.support.extraction import unpack
-from tests.support.tarwriter import archive, directory, entry, hardlink, long_name, pax, symlink
+from tests.support.tarwriter import archive, directory, entry, hardlink, long_link, long_name, pax, symlink
 from tests.support.trees import manifest
 
 Tree = Callable[..., Path]
@@ -209,3 +209,11 @@ def test_bn_13_many_files_in_one_directory(tmp_path: Path) -> None:
 def test_stats_count_entries_and_apparent_sizes(tmp_path: Path) -> None:
     stats = unpack(tmp_path / "root", archive(directory("d"), entry("f", b"12345"), hardlink("h", "f")), chown=False)
     assert (stats.entries, stats.bytes) == (3, 5)
+
+
+@pytest.mark.parametrize("target", ["a/" + "n" * 200, "n" * 300, "a"])
+def test_fz_a_directory_that_links_have_made_unreachable(tree: Tree, target: str) -> None:
+    """Found by fuzz_entries: where its attributes wait and its name has become a loop of long links, the walk ran out of
+    room before it ran out of links, and the layer was refused."""
+    root = tree(archive(directory("d"), symlink("a", "d"), directory("a/l", 0o711), long_link(target), symlink("a", "x")))
+    assert os.readlink(root / "a") == target and (root / "d/l").is_dir()

@@ -176,7 +176,9 @@ assert libc.syscall(437, -1, None, None, 0) == -1 and ctypes.get_errno() == int(
 """
 
 
-@pytest.mark.parametrize("refusal", [errno.ENOSYS, errno.EPERM])
+# EAGAIN was found by fuzz_resolve on a busy machine: a path with many ".." gets nothing else for as long as anybody renames
+# anything, which another container can do for ever.
+@pytest.mark.parametrize("refusal", [errno.ENOSYS, errno.EPERM, errno.EAGAIN])
 def test_without_openat2(tmp_path: Path, refusal: int) -> None:
     script = (
         WITHOUT_OPENAT2
