@@ -188,8 +188,10 @@ def ranges(answers: list[object], outside: list[object]) -> dict[str, str]:
 
 
 def call_kind(inside: object, outside: object) -> str:
-    """What one call's answer means. ENOSYS is always itself: a filter's and an old kernel's cannot be told apart."""
-    return "ENOSYS" if inside == errno.ENOSYS else "kernel" if inside == outside else word(inside)
+    """What one call's answer means: refused, or the kernel's own. ENOSYS is always itself: a filter's and an old kernel's
+    cannot be told apart."""
+    refused = isinstance(inside, str) or inside in (errno.EPERM, errno.EACCES)
+    return "ENOSYS" if inside == errno.ENOSYS else word(inside) if refused and inside != outside else "kernel"
 
 
 def _compact(numbers: list[int]) -> str:
