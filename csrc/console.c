@@ -37,7 +37,8 @@ static int send_fd(int socket, int fd) {
 /* The master of a new pty of the container's own devpts, looked at: neither the image nor a volume may have put something
  * else there, and the slave comes from the master, never from a path (CVE-2025-52565). */
 static int open_master(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd directory = pyrt_resolve(walk->root, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct pyrt_place place = pyrt_place_of(walk, "/dev/pts");
+    pyrt_fd directory = pyrt_resolve(place.root, place.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return -1;
     pyrt_fd master = openat(directory, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);

@@ -53,11 +53,10 @@ struct new_directory {
 };
 
 /* The directory at path[..end), made in parent where it is missing. EEXIST: a dangling link stands there. */
-static int enter_or_make(struct pyrt_walk *walk, int parent, char *path, size_t begin, size_t end,
-                         struct new_directory new) {
+static int enter_or_make(int root, int parent, char *path, size_t begin, size_t end, struct new_directory new) {
     char kept = path[end];
     path[end] = '\0';
-    int next = pyrt_resolve(walk->root, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int next = pyrt_resolve(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (next < 0 && errno == ENOENT && mkdirat(parent, path + begin, new.mode) == 0 &&
         fchownat(parent, path + begin, new.uid, new.gid, AT_SYMLINK_NOFOLLOW) == 0)
         next = openat(parent, path + begin, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -65,36 +64,37 @@ static int enter_or_make(struct pyrt_walk *walk, int parent, char *path, size_t 
     return next;
 }
 
-static int open_root(struct pyrt_walk *walk) {
-    return pyrt_resolve(walk->root, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+static int open_root(int root) {
+    return pyrt_resolve(root, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int pyrt_make_directories(struct pyrt_walk *walk, const char *wanted, uint32_t mode, uint32_t uid, uint32_t gid) {
-    int whole = pyrt_resolve(walk->root, wanted, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct pyrt_place place = pyrt_place_of(walk, wanted);
+    int whole = pyrt_resolve(place.root, place.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (whole >= 0 || errno != ENOENT)
         return whole;
     char path[PATH_MAX];
-    size_t size = strlen(wanted) + 1, begin = 0;
+    size_t size = strlen(place.path) + 1, begin = 0;
     if (size > sizeof path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    memcpy(path, wanted, size);
+    memcpy(path, place.path, size);
     struct new_directory new = {mode, uid, gid};
-    pyrt_fd here = open_root(walk);
+    pyrt_fd here = open_root(place.root);
     for (int links = 0; here >= 0;) {
         begin += strspn(path + begin, "/");
         size_t end = begin + strcspn(path + begin, "/");
         if (end == begin)
             break;
-        int next = enter_or_make(walk, here, path, begin, end, new);
+        int next = enter_or_make(place.root, here, path, begin, end, new);
         if (next >= 0) {
             begin = end;
         } else if (errno == EEXIST && links++ < MAX_LINKS) {
             if (follow_link(path, here, begin, end) < 0)
                 return -1;
             begin = 0;
-            next = open_root(walk);
+            next = open_root(place.root);
         } else {
             return -1;
         }
@@ -126,7 +126,8 @@ int pyrt_make_file(struct pyrt_walk *walk, const char *wanted) {
     }
     memcpy(path, wanted, strlen(wanted) + 1);
     for (int links = 0; links <= MAX_LINKS; links++) {
-        int file = pyrt_resolve(walk->root, path, O_PATH | O_CLOEXEC);
+        struct pyrt_place place = pyrt_place_of(walk, path);
+        int file = pyrt_resolve(place.root, place.path, O_PATH | O_CLOEXEC);
         if (file >= 0 || errno != ENOENT)
             return file;
         const char *name;

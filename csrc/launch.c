@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,6 +77,17 @@ struct child {
     int status; /* the write end */
 };
 
+/* A directory on 0, 1 or 2 would be a way out of every root: openat(0, "../.."). */
+static int refuse_directory(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -1;
+    if (!S_ISDIR(status.st_mode))
+        return 0;
+    errno = EISDIR;
+    return -1;
+}
+
 /* How many fds stage2 gets: procfs is the last, and only there where a label has to be written. */
 static int count_fds(const struct child *child) {
     return child->walk.proc < 0 ? PYRT_PROC_FD : FIRST_FREE_FD;
@@ -88,6 +100,9 @@ static int arrange_fds(struct child *child, int count) {
                                  launch->payload,  child->status,    launch->stage2,   child->walk.proc};
     if (child->walk.terminal >= 0)
         wanted[0] = wanted[1] = wanted[2] = child->walk.terminal;
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        if (refuse_directory(wanted[i]) < 0)
+            return -1;
     for (int i = 0; i < count; i++)
         if ((wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD)) < 0)
             return -1;
@@ -163,7 +178,7 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
     pyrt_fd console = console_ends[0], console_write = console_ends[1];
     struct child child = {
         .walk = {.launch = launch, .error = error, .root = -1, .null = -1, .console = console_write, .terminal = -1,
-                 .proc = -1, .index = -1},
+                 .proc = -1, .sysctls = -1, .own = {-1, -1, -1}, .index = -1},
         .status = status_write,
     };
     int pidfd = -1;

@@ -129,8 +129,9 @@ static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_step *op, int
     unsigned long recursive = op->flags & PYRT_RECURSIVE ? MS_REC : 0;
     if (mount(pyrt_fd_path(source).text, pyrt_fd_path(target).text, NULL, MS_BIND | recursive, NULL) < 0)
         return -1;
+    struct pyrt_place place = pyrt_place_of(walk, op->target);
     pyrt_fd top = walk->root < 0 ? open_directory(walk->launch->newroot)
-                                 : pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+                                 : pyrt_resolve(place.root, place.path, O_PATH | O_CLOEXEC);
     if (top < 0)
         return -1;
     if (!same_file(source, top)) {
@@ -172,6 +173,43 @@ int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return open_new_root(walk);
 }
 
+static const struct own_mount {
+    const char *place;
+    long type; /* linux/magic.h */
+} own_mounts[PYRT_OWN_MOUNTS] = {
+    [PYRT_OWN_PROC] = {"/proc", PYRT_PROC_MAGIC},
+    [PYRT_OWN_SYS] = {"/sys", 0x62656572},
+    [PYRT_OWN_DEV] = {"/dev", 0x01021994},
+};
+
+struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path) {
+    for (int i = 0; i < PYRT_OWN_MOUNTS; i++) {
+        size_t length = strlen(own_mounts[i].place);
+        if (walk->own[i] >= 0 && strncmp(path, own_mounts[i].place, length) == 0 && (path[length] == '/' || !path[length]))
+            return (struct pyrt_place){walk->own[i], path[length] ? path + length : "/"};
+    }
+    return (struct pyrt_place){walk->root, path};
+}
+
+/* Keeps hold of one of our own three, once it is mounted: what is masked, made and opened below it is from now on looked
+ * for in this very mount, wherever its place in a root that others share may be moved. */
+static int keep_own(struct pyrt_walk *walk, const struct pyrt_step *op, int covered) {
+    for (int i = 0; i < PYRT_OWN_MOUNTS; i++) {
+        if (strcmp(op->target, own_mounts[i].place) != 0)
+            continue;
+        pyrt_fd top = openat(walk->root, op->target + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct statfs fs;
+        if (top < 0 || fstatfs(top, &fs) < 0)
+            return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
+        if (fs.f_type != own_mounts[i].type || same_file(top, covered)) {
+            errno = EAGAIN;
+            return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
+        }
+        walk->own[i] = pyrt_take(&top);
+    }
+    return 0;
+}
+
 /* /proc and /sys are trusted by what comes after them, so their place must be what it seems: no link on the way. */
 static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (op->flags & PYRT_REAL_DIRECTORY) {
@@ -202,7 +240,7 @@ int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (!(op->flags & PYRT_REAL_DIRECTORY) && refuse_proc(walk, op, target) < 0)
         return -1;
     if (mount(op->source, pyrt_fd_path(target).text, op->source, (unsigned long)op->mount_flags, op->data) == 0)
-        return 0;
+        return op->flags & PYRT_REAL_DIRECTORY ? keep_own(walk, op, target) : 0;
     if (op->flags & PYRT_OPTIONAL && (errno == ENODEV || errno == EPERM))
         return 0;
     return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
@@ -236,7 +274,8 @@ int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_step *op) {
 static int verified_null(struct pyrt_walk *walk) {
     if (walk->null >= 0)
         return walk->null;
-    pyrt_fd null = pyrt_resolve(walk->root, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct pyrt_place place = pyrt_place_of(walk, "/dev/null");
+    pyrt_fd null = pyrt_resolve(place.root, place.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
     if (null < 0 || fstat(null, &status) < 0)
         return -1;
@@ -248,7 +287,8 @@ static int verified_null(struct pyrt_walk *walk) {
 }
 
 int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+    struct pyrt_place place = pyrt_place_of(walk, op->target);
+    pyrt_fd target = pyrt_resolve(place.root, place.path, O_PATH | O_CLOEXEC);
     struct stat status;
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
@@ -267,7 +307,8 @@ int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_step *op) {
 }
 
 int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd target = pyrt_resolve(walk->root, op->target, O_PATH | O_CLOEXEC);
+    struct pyrt_place place = pyrt_place_of(walk, op->target);
+    pyrt_fd target = pyrt_resolve(place.root, place.path, O_PATH | O_CLOEXEC);
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
     if (target < 0)

@@ -77,18 +77,13 @@ static int make_directory(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return made < 0 ? pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target) : 0;
 }
 
-/* Below the procfs that we have mounted ourselves, and on it, whatever the image put there: a sysctl written through a
- * path that leads elsewhere would be any other file of the kernel (CVE-2025-52881). */
+/* Through a procfs that is mounted nowhere, and checked to be one: a sysctl written through a path that leads elsewhere
+ * would be any other file of the kernel (CVE-2025-52881). */
 static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd proc = openat(walk->root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (walk->sysctls < 0)
+        walk->sysctls = pyrt_private_proc(walk->launch->newroot);
+    pyrt_fd sysctl = walk->sysctls < 0 ? -1 : pyrt_resolve(walk->sysctls, op->target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
     struct statfs fs;
-    if (proc < 0 || fstatfs(proc, &fs) < 0)
-        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
-    if (fs.f_type != PYRT_PROC_MAGIC) {
-        errno = ENXIO;
-        return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, "/proc");
-    }
-    pyrt_fd sysctl = pyrt_resolve(proc, op->target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
     if (sysctl < 0 || fstatfs(sysctl, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     errno = ENXIO;

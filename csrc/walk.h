@@ -6,6 +6,8 @@
 
 #define PYRT_PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC, linux/magic.h */
 
+enum pyrt_own_mount { PYRT_OWN_PROC, PYRT_OWN_SYS, PYRT_OWN_DEV, PYRT_OWN_MOUNTS };
+
 /* The operation at hand, with its texts. */
 struct pyrt_step {
     uint32_t kind, flags, mode, uid, gid;
@@ -21,8 +23,18 @@ struct pyrt_walk {
     int console;              /* where the pty's master goes, SCM_RIGHTS */
     int terminal;             /* the pty's slave, -1 without one */
     int proc;                 /* the procfs that stage2 gets, -1 for none */
+    int sysctls;              /* a procfs of ours to write them to, -1 before it is needed */
+    int own[PYRT_OWN_MOUNTS]; /* O_PATH of the /proc, /sys and /dev that we have mounted, -1 where there is none */
     int index;                /* of the operation at hand */
 };
+
+/* Where a path of the container is resolved from: below one of our own three mounts from the mount itself, so that nobody
+ * who renames things in a shared root can come between; else from the root. */
+struct pyrt_place {
+    int root;
+    const char *path; /* from there */
+};
+struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path);
 
 /* Records a failure of the operation at hand, with errno, and returns -1. */
 int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject);
