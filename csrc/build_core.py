@@ -17,7 +17,7 @@ HERE = os.path.relpath(os.path.dirname(os.path.abspath(__file__)))
 VERSION_FILE = os.path.join(HERE, "..", "pyrt", "_version.py")
 VERSION = runpy.run_path(VERSION_FILE)["VERSION"]
 
-HEADERS = ["error.h", "resolve.h", "layer_step.h", "layer.h", "xxh64.h", "tree_digest.h", "payload.h", "launch.h"]
+HEADERS = ["error.h", "resolve.h", "layer_step.h", "layer.h", "xxh64.h", "tree_digest.h", "payload.h", "launch.h", "device_filter.h"]
 
 RESOLVE = ["resolve.c", "path_walk.c"]
 TAR = ["tar.c", "tar_entry.c", "header.c", "pax.c", "sparse.c", "bytes.c"]
@@ -28,7 +28,7 @@ WRITER = [
 LAYER = ["layer.c", *TAR, *WRITER]
 TREE = ["tree_digest.c", "tree_entry.c", "tree_links.c", "xxh64.c"]
 LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "inroot.c", "private_proc.c", "console.c"]
-SOURCES = ["error.c", *RESOLVE, *LAYER, *TREE, *LAUNCH]
+SOURCES = ["error.c", *RESOLVE, *LAYER, *TREE, *LAUNCH, "device_filter.c"]
 
 
 def declarations(header: str) -> str:
