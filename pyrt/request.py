@@ -47,6 +47,19 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRule:
+    """What may be done with device nodes beside the usual ones, wherever they lie (docker's ``--device-cgroup-rule``).
+
+    ``kind`` is c, b or a for both; a number that is None stands for every one; ``permissions`` of the letters r, w, m.
+    """
+
+    kind: str
+    major: int | None
+    minor: int | None
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit:
     """A resource limit by its docker name, "nofile" for RLIMIT_NOFILE; -1 is unlimited (setrlimit(2))."""
 
@@ -92,6 +105,7 @@ class RunRequest:
     cgroupns: str = PRIVATE
     userns: str = HOST
     devices: tuple[Device, ...] = ()
+    device_rules: tuple[DeviceRule, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

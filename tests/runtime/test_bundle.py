@@ -8,7 +8,7 @@ import pytest
 
 from pyrt.errors import PrivilegeError, Unsupported, UsageError
 from pyrt.oci.image import ImageConfig
-from pyrt.request import Device, Mount, RunRequest, Ulimit
+from pyrt.request import Device, DeviceRule, Mount, RunRequest, Ulimit
 from pyrt.runtime import bundle, capabilities, compile, etcfiles, rlimits, signals
 from pyrt.runtime.users import Account
 
@@ -239,7 +239,13 @@ def test_our_files_lie_on_an_etc_of_the_callers():
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t\0/proc"),)),
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t", propagation="rshared"),)),
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t", propagation="nonsense"),)),
-        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions="r"),)),
+        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions="x"),)),
+        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions=""),)),
+        RunRequest(device_rules=(DeviceRule(kind="d", major=1, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=4096, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=-1, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=1, minor=1 << 20),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=1, minor=1, permissions=""),)),
     ],
 )
 def test_requests_that_cannot_be(request_):
