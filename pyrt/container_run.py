@@ -307,11 +307,14 @@ def planned(
 
 
 def _cgroup(request: RunRequest, spec: Spec, container_id: str) -> Cgroup | None:
-    """A cgroup costs a start more time than its namespaces, so there is one only for what nothing else can do."""
-    if not spec.device_rules:
+    """A cgroup costs a start more time than its namespaces, so there is one only for what nothing else can do: device rules,
+    and to find everything of a container that does not end with its pid namespace."""
+    if not spec.device_rules and "pid" in spec.namespaces:
         return None
     from pyrt.runtime import cgroup
 
+    if not spec.device_rules:
+        return cgroup.find(container_id, "--pid host")
     bounding = capabilities.bits(spec.process.capabilities.bounding)
     return cgroup.find(container_id, bundle.device_request(request, bounding), devices=True)
 

@@ -49,10 +49,6 @@ class Cgroup:
         # ``tasks`` instead of cgroup.procs: it never waits for an RCU grace period (7 ms on an idle machine).
         return (f"{self.path}/tasks",) if self.version == 1 else ()
 
-    def refused(self, why: str, error: OSError) -> Unsupported:
-        """The refusal of a container that needs what this machine does not do."""
-        return Unsupported(f"{self.purpose}: takes a cgroup, and {self.path} {why}: {error.strerror}", hint=_HINT)
-
 
 def hierarchies(mounts: str = MOUNTS) -> tuple[Hierarchy, ...]:
     """What is mounted, in the order of proc_pid_mountinfo(5)."""
@@ -94,14 +90,16 @@ def make(cgroup: Cgroup, rules: tuple[SpecDeviceRule, ...] = ()) -> None:
     try:
         _make_directory(cgroup.path)
     except OSError as error:
-        raise cgroup.refused("cannot be made", error) from error
+        why = f"{cgroup.path} cannot be made: {error.strerror}"
+        raise Unsupported(f"{cgroup.purpose}: takes a cgroup, and {why}", hint=_HINT if rules else "") from error
     try:
         if rules and cgroup.version == 1:
             _write_rules(cgroup.path, rules)
         elif rules:
             _attach_program(cgroup.path, rules)
     except OSError as error:
-        raise cgroup.refused("takes no device rules", error) from error
+        why = f"{cgroup.path} takes none: {error.strerror}"
+        raise Unsupported(f"{cgroup.purpose}: takes device rules, and {why}", hint=_HINT) from error
 
 
 def _make_directory(path: str) -> None:
