@@ -120,6 +120,38 @@ def test_order_of_operations():
     assert plan.ops[kinds.index("overlay")].source == "/l1\0/l0\0"
 
 
+@pytest.mark.parametrize(
+    ("where", "beginning"),
+    [
+        ({"joins": ("/c1/tasks",)}, ["join", "cgroup_namespace", "private"]),
+        ({"cgroup": "/c2"}, ["cgroup_namespace", "private"]),
+        ({}, ["private"]),
+    ],
+)
+def test_ct_53_a_cgroup_is_joined_before_its_namespace_is_made(where, beginning):
+    placement = compile.Placement(directory="/c", memory=0, files=(), last_capability=40, **where)
+    plan = compile.plan(spec(cap_add=("MKNOD",)), compile.OverlayRoot(layers=("/l",)), placement)
+    assert [op.kind for op in plan.ops][: len(beginning)] == beginning
+    assert ("cgroup" in plan.namespaces) == (not where) and plan.cgroup == where.get("cgroup", "")
+    shared = compile.plan(spec(cgroupns="host"), compile.OverlayRoot(layers=("/l",)), placement)
+    assert "cgroup_namespace" not in [op.kind for op in shared.ops] and "cgroup" not in shared.namespaces
+
+
+def test_ct_31_mount_flags_or_rules_stand_before_a_node():
+    def closed(**request: object) -> set[bool]:
+        made = spec(mounts=(Mount(kind="bind", source="/s", target="/d"),), **request)
+        plan = compile.plan(made, compile.OverlayRoot(layers=("/l",)), PLACEMENT)
+        root = next(op for op in plan.ops if op.kind == "overlay")
+        bind = next(op for op in plan.ops if op.target == "/d")
+        return {bool(root.mount_flags & compile.MS_NODEV), "nodev" in bind.flags, not made.device_rules}
+
+    assert closed() == {True}
+    assert closed(cap_add=("MKNOD",)) == {False}
+    assert closed(device_rules=(DeviceRule(kind="c", major=1, minor=1),)) == {False}
+    assert closed(cap_add=("ALL",), cap_drop=("MKNOD",)) == {True}
+    assert closed(privileged=True) == {False, True}, "with neither"
+
+
 def test_memory_scratch_is_the_first_mount():
     placement = compile.Placement(directory="/c", memory=123, files=(), last_capability=40)
     plan = compile.plan(spec(), compile.OverlayRoot(layers=("/l",)), placement)
