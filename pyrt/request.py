@@ -58,6 +58,10 @@ class DeviceRule:
     minor: int | None
     permissions: str = "rwm"
 
+    def __str__(self) -> str:
+        major, minor = ("*" if number is None else number for number in (self.major, self.minor))
+        return f"{self.kind} {major}:{minor} {self.permissions}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit:
@@ -138,6 +142,11 @@ class RunRequest:
             "UTSMode": HOST if self.uts == HOST else "",
             "CgroupnsMode": self.cgroupns,
             "UsernsMode": "",
+            "Devices": [
+                {"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.permissions}
+                for device in self.devices
+            ],
+            "DeviceCgroupRules": [str(rule) for rule in self.device_rules] or None,
         }
 
 

@@ -252,10 +252,16 @@ def test_st_32_a_killed_owner_leaves_a_cgroup_that_the_next_start_removes(run_wi
 
 
 def test_a_container_that_stays_has_no_cgroup_when_it_has_ended(store, store_root: Path, prefix):
-    command = [*prefix, *pyrt(store_root), "run", "--name", "stays", "--cap-add", "MKNOD", "busybox", "true"]
+    words = ["--device", "/dev/null:/dev/x:r", "--device-cgroup-rule", "c 42:* rw", "busybox", "true"]
+    command = [*prefix, *pyrt(store_root), "run", "--name", "stays", *words]
     subprocess.run(command, cwd=REPOSITORY, check=True, timeout=60)
     (record,) = store.containers.list()
     assert record.cgroups and not any(map(os.path.exists, record.cgroups))
+    assert {"allow": True, "type": "c", "major": 42, "access": "rw"} in record.spec["linux"]["resources"]["devices"]
+    assert record.confinement["Devices"] == [
+        {"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}
+    ]
+    assert record.confinement["DeviceCgroupRules"] == ["c 42:* rw"]
     subprocess.run([*pyrt(store_root), "rm", "stays"], cwd=REPOSITORY, check=True, timeout=60)
 
 
