@@ -75,6 +75,7 @@ static void close_listed(int list, int first) {
 struct child {
     struct pyrt_walk walk;
     int status; /* the write end */
+    int joins;  /* whether it has been started outside of its cgroup */
 };
 
 /* A directory on 0, 1 or 2 would be a way out of every root: openat(0, "../.."). */
@@ -116,6 +117,10 @@ static int run_child(void *argument) {
     struct child *child = argument;
     const struct pyrt_launch *launch = child->walk.launch;
     int list = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (child->joins && pyrt_join_cgroup(launch->cgroup, "cgroup.procs") < 0) {
+        pyrt_walk_fail(&child->walk, PYRT_AT_CGROUP, "cgroup.procs");
+        return 1;
+    }
     if (pyrt_walk_operations(&child->walk) < 0)
         return 1;
     child->walk.index = -1;
@@ -183,6 +188,11 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
     };
     int pidfd = -1;
     long pid = pyrt_clone(launch->namespaces, launch->cgroup, run_child, &child, stack, STACK_SIZE, &pidfd);
+    /* No clone3 (ENOSYS), or one that does not know the flag or that its arguments have a field for it (before Linux 5.7). */
+    if (pid < 0 && launch->cgroup >= 0 && (errno == ENOSYS || errno == EINVAL || errno == E2BIG)) {
+        child.joins = 1;
+        pid = pyrt_clone(launch->namespaces, -1, run_child, &child, stack, STACK_SIZE, &pidfd);
+    }
     if (pid < 0)
         return pyrt_fail(error, PYRT_AT_CLONE, errno, -1, "", 0);
     pyrt_close(&status_write);

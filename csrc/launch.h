@@ -20,6 +20,7 @@
 enum pyrt_launch_step {
     PYRT_AT_PREPARE = 301,
     PYRT_AT_CLONE,
+    PYRT_AT_CGROUP,
     PYRT_AT_PRIVATE,
     PYRT_AT_SCRATCH,
     PYRT_AT_OVERLAY,
@@ -57,6 +58,8 @@ enum pyrt_launch_step {
 };
 
 enum pyrt_op_kind {
+    PYRT_OP_JOIN,     /* target: a file of the host's cgroups that takes the caller in: tasks of a cgroup v1 directory */
+    PYRT_OP_CGROUP_NAMESPACE, /* a new one, whose roots are the cgroups that we have been started in, or have joined */
     PYRT_OP_PRIVATE,  /* mount_flags: propagation of the whole tree (MS_REC | MS_PRIVATE or MS_SLAVE) */
     PYRT_OP_SCRATCH,  /* target: the container's host directory; data: options of a tmpfs that covers it, gone with the mount
                          namespace */
@@ -117,7 +120,7 @@ struct pyrt_launch {
     const char *texts;    /* NUL-terminated strings, one after the other; the first is empty */
     uint64_t namespaces;  /* CLONE_NEW*, clone(2) */
     const char *newroot;  /* an empty host directory to mount the root on */
-    int32_t cgroup;       /* a cgroup2 directory to start in (CLONE_INTO_CGROUP), or -1 */
+    int32_t cgroup;       /* a cgroup2 directory to start in (CLONE_INTO_CGROUP, or joined by the child), or -1 */
     int32_t stage2;       /* the sealed program, see pyrt_sealed_memfd() */
     int32_t payload;      /* the sealed payload of stage2, payload.h */
     int32_t stdio[3];     /* what becomes 0, 1 and 2; ignored where an operation makes a console */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -53,6 +54,21 @@ static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_step *op)
     if (file < 0 || write_text(file, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
+}
+
+int pyrt_join_cgroup(int directory, const char *file) {
+    pyrt_fd members = openat(directory, file, O_WRONLY | O_CLOEXEC);
+    return members < 0 ? -1 : write_text(members, "0");
+}
+
+static int join_cgroup(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    return pyrt_join_cgroup(AT_FDCWD, op->target) < 0 ? pyrt_walk_fail(walk, PYRT_AT_CGROUP, op->target) : 0;
+}
+
+/* Not by a flag of clone: the kernel would take the caller's cgroups for its root. */
+static int make_cgroup_namespace(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    (void)op;
+    return unshare(CLONE_NEWCGROUP) < 0 ? pyrt_walk_fail(walk, PYRT_AT_CLONE, "cgroup") : 0;
 }
 
 static int make_node(struct pyrt_walk *walk, const struct pyrt_step *op) {
@@ -117,6 +133,8 @@ static int raise_loopback(struct pyrt_walk *walk, const struct pyrt_step *op) {
 }
 
 static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_step *) = {
+    [PYRT_OP_JOIN] = join_cgroup,
+    [PYRT_OP_CGROUP_NAMESPACE] = make_cgroup_namespace,
     [PYRT_OP_PRIVATE] = make_private,
     [PYRT_OP_SCRATCH] = mount_scratch,
     [PYRT_OP_SCRATCH_DIRECTORY] = make_scratch_directory,

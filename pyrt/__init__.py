@@ -48,14 +48,14 @@ if TYPE_CHECKING:
     from pyrt.isolation import Barrier, Isolation
     from pyrt.machine_info import Info, info
     from pyrt.oci.image import Image
-    from pyrt.request import CompletedRun, Device, Mount, Ulimit
+    from pyrt.request import CompletedRun, Device, DeviceRule, Mount, Ulimit
 
 _HOMES = {
     "pyrt.container_run": ("DEVNULL", "INHERIT", "PIPE", "STDOUT", "run"),
     "pyrt.image_pull": ("pull",),
     "pyrt.isolation": ("Barrier", "Isolation"),
     "pyrt.machine_info": ("Info", "info"),
-    "pyrt.request": ("CompletedRun", "Device", "Mount", "Ulimit"),
+    "pyrt.request": ("CompletedRun", "Device", "DeviceRule", "Mount", "Ulimit"),
     "pyrt.oci.image": ("Image",),
     "pyrt.errors": (
         "AccessDenied", "CommandFailed", "CommandNotExecutable", "CommandNotFound", "ContainerError", "ContainerNotFound",
@@ -69,10 +69,10 @@ _HOMES = {
 __all__ = [
     "DEVNULL", "INHERIT", "PIPE", "STDOUT", "AccessDenied", "Barrier", "CommandFailed", "CommandNotExecutable",
     "CommandNotFound", "CompletedRun", "ContainerError", "ContainerNotFound", "ContainerRunning", "ContainerTimeout",
-    "Device", "DigestMismatch", "Image", "ImageError", "ImageNotFound", "Info", "InvalidManifest", "InvalidReference",
-    "Isolation", "LayerError", "Mount", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError",
-    "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError",
-    "Ulimit", "Unsupported", "UsageError", "__version__", "info", "pull", "run",
+    "Device", "DeviceRule", "DigestMismatch", "Image", "ImageError", "ImageNotFound", "Info", "InvalidManifest",
+    "InvalidReference", "Isolation", "LayerError", "Mount", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound",
+    "PrivilegeError", "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError",
+    "StoreError", "Ulimit", "Unsupported", "UsageError", "__version__", "info", "pull", "run",
 ]  # fmt: skip
 
 

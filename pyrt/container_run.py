@@ -22,7 +22,7 @@ from pyrt.isolation import Isolation
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
-from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, Mount, RunRequest, Ulimit
+from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, DeviceRule, Mount, RunRequest, Ulimit
 from pyrt.runtime import apparmor, barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import IO, Any
 
+    from pyrt.runtime.cgroup import Cgroup
     from pyrt.store.progress import Progress
 
 PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
@@ -48,6 +49,7 @@ class Prepared:
     held: Held
     spec: Spec
     plan: Plan
+    cgroup: Cgroup | None
     isolation: Isolation
 
 
@@ -101,6 +103,7 @@ def run(
     uts: str = PRIVATE,
     cgroupns: str = PRIVATE,
     devices: Sequence[Device] = (),
+    device_rules: Sequence[DeviceRule] = (),
     ulimits: Sequence[Ulimit] = (),
     sysctls: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
@@ -150,6 +153,7 @@ def run(
         uts=uts,
         cgroupns=cgroupns,
         devices=tuple(devices),
+        device_rules=tuple(device_rules),
         ulimits=tuple(ulimits),
         sysctls=tuple((sysctls or {}).items()),
         labels=tuple((labels or {}).items()),
@@ -217,7 +221,7 @@ def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
         memory, profile = _memory(request, host), _apparmor(request, host, load=False).profile
-        spec, plan = planned(request, root, host, container_id, store, memory, profile=profile, fill_volumes=False)
+        spec, plan, _ = planned(request, root, host, container_id, store, memory, profile=profile, fill_volumes=False)
     document = spec.to_json()
     if spec.seccomp:
         document["linux"]["seccomp"] = seccomp.resolved(spec.seccomp, capabilities=plan.program.bounding)
@@ -241,11 +245,12 @@ def prepared(
     container_id = os.urandom(32).hex()
     with _rooted(request, store, progress) as root:
         memory = _memory(request, host)
-        spec, plan = planned(request, root, host, container_id, store, memory, profile=confined.profile)
-        held = store.containers.create(_record(request, container_id, root.image, spec, in_memory=memory > 0))
+        spec, plan, cgroup = planned(request, root, host, container_id, store, memory, profile=confined.profile)
+        record = _record(request, container_id, root.image, spec, cgroup, in_memory=memory > 0)
+        held = store.containers.create(record)
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
-    return Prepared(held=held, spec=spec, plan=plan, isolation=barriers.of(spec, (("AppArmor", confined.why),)))
+    return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=barriers.of(spec, (("AppArmor", confined.why),)))
 
 
 def default_isolation(host: Host) -> Isolation:
@@ -269,9 +274,9 @@ def planned(
     *,
     profile: str = "",
     fill_volumes: bool = True,
-) -> tuple[Spec, Plan]:
-    """What the container will be, and what C shall do for it. What it writes is on ``memory`` bytes of a tmpfs, 0 for disk.
-    ``profile`` is AppArmor's, "" for none."""
+) -> tuple[Spec, Plan, Cgroup | None]:
+    """What the container will be, what C shall do for it, and its cgroup if it needs one, which is not made yet. What it
+    writes is on ``memory`` bytes of a tmpfs, 0 for disk. ``profile`` is AppArmor's, "" for none."""
     account = _account(request, root)
     name = _hostname(request, container_id)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
@@ -287,16 +292,32 @@ def planned(
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
     bounding = capabilities.bits(spec.process.capabilities.bounding)
+    cgroup = _cgroup(request, spec, container_id)
     placement = compile.Placement(
         directory=directory,
         memory=memory,
         files=files,
         last_capability=host.last_capability,
+        cgroup=cgroup.path if cgroup is not None and cgroup.version == 2 else "",
+        joins=cgroup.joins if cgroup is not None else (),
         with_init=request.init,
         window=_window() if request.tty else (0, 0),
         filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else ""),
     )
-    return spec, compile.plan(spec, _root_mount(request, root), placement)
+    return spec, compile.plan(spec, _root_mount(request, root), placement), cgroup
+
+
+def _cgroup(request: RunRequest, spec: Spec, container_id: str) -> Cgroup | None:
+    """A cgroup costs a start more time than its namespaces, so there is one only for what nothing else can do: device rules,
+    and to find everything of a container that does not end with its pid namespace."""
+    if not spec.device_rules and "pid" in spec.namespaces:
+        return None
+    from pyrt.runtime import cgroup
+
+    if not spec.device_rules:
+        return cgroup.find(container_id, "--pid host")
+    bounding = capabilities.bits(spec.process.capabilities.bounding)
+    return cgroup.find(container_id, bundle.device_request(request, bounding), devices=True)
 
 
 def started(
@@ -311,6 +332,10 @@ def started(
     held, begun, process = container.held, Started(), Process()
     # Before the start: an interrupt that was held back during it comes with the first instruction after it.
     undo.callback(_end, held, begun, process)
+    if container.cgroup is not None:
+        from pyrt.runtime import cgroup
+
+        cgroup.make(container.cgroup, container.spec.device_rules)
     launch(container.plan, stdio, begun)
     process.pidfd = begun.pidfd
     born(process)
@@ -329,6 +354,7 @@ def _end(held: Held, begun: Started, process: Process) -> None:
         process.kill()
         code = process.wait()
         if not held.record.remove:
+            held.remove_cgroups()
             held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)
     finally:
         process.close()
@@ -392,7 +418,7 @@ def _plain_root(request: RunRequest) -> Root:
 
 
 def _record(
-    request: RunRequest, container_id: str, image: Image | None, spec: Spec, *, in_memory: bool
+    request: RunRequest, container_id: str, image: Image | None, spec: Spec, cgroup: Cgroup | None, *, in_memory: bool
 ) -> Record:
     return Record(
         id=container_id,
@@ -404,6 +430,7 @@ def _record(
         created=_now(),
         remove=request.remove,
         in_memory=in_memory,
+        cgroups=(cgroup.path,) if cgroup is not None else (),
         labels=_labels(request, image),
         stop_signal=request.stop_signal or (image.config.stop_signal if image else ""),
         stop_timeout=request.stop_timeout,

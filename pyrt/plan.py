@@ -82,12 +82,14 @@ class Program:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that C needs for one start. ``namespaces`` are names of clone(2)'s flags: pid, mount, uts, ipc, cgroup,
-    network. ``newroot`` is an empty host directory to put the root together on."""
+    network. ``newroot`` is an empty host directory to put the root together on. ``cgroup`` is a cgroup2 directory to start
+    in, "" for the caller's own."""
 
     ops: tuple[Op, ...]
     namespaces: tuple[str, ...]
     newroot: str
     program: Program
+    cgroup: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``pyrt run --dry-run`` prints it."""
@@ -97,6 +99,7 @@ class Plan:
         return {
             "namespaces": [*self.namespaces],
             "newroot": self.newroot,
+            **({"cgroup": self.cgroup} if self.cgroup else {}),
             "operations": [op.to_json() for op in self.ops],
             "program": program,
         }

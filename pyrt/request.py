@@ -47,6 +47,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRule:
+    """What may be done with device nodes beside the usual ones, wherever they lie (docker's ``--device-cgroup-rule``).
+
+    ``kind`` is c, b or a for both; a number that is None stands for every one; ``permissions`` of the letters r, w, m.
+    """
+
+    kind: str
+    major: int | None
+    minor: int | None
+    permissions: str = "rwm"
+
+    def __str__(self) -> str:
+        major, minor = ("*" if number is None else number for number in (self.major, self.minor))
+        return f"{self.kind} {major}:{minor} {self.permissions}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit:
     """A resource limit by its docker name, "nofile" for RLIMIT_NOFILE; -1 is unlimited (setrlimit(2))."""
 
@@ -92,6 +109,7 @@ class RunRequest:
     cgroupns: str = PRIVATE
     userns: str = HOST
     devices: tuple[Device, ...] = ()
+    device_rules: tuple[DeviceRule, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
@@ -124,6 +142,11 @@ class RunRequest:
             "UTSMode": HOST if self.uts == HOST else "",
             "CgroupnsMode": self.cgroupns,
             "UsernsMode": "",
+            "Devices": [
+                {"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.permissions}
+                for device in self.devices
+            ],
+            "DeviceCgroupRules": [str(rule) for rule in self.device_rules] or None,
         }
 
 

@@ -22,7 +22,7 @@ _NAMESPACES = {
 # What each step was about to do, for "cannot ...".
 _STEPS = {
     "PREPARE": "prepare the start", "CLONE": "make the container's namespaces", "PRIVATE": "make the mounts private",
-    "SCRATCH": "write the container's own files below",
+    "CGROUP": "join the cgroup", "SCRATCH": "write the container's own files below",
     "OVERLAY": "mount the layers", "ROOT": "mount the root directory", "RESOLVE": "make the mount point",
     "MKDIR": "make the directory", "MOUNT": "mount", "BIND": "bind the mount at", "SOURCE": "open the mount's source",
     "MASK": "mask", "READONLY": "make read-only", "NODE": "make the device node", "SYMLINK": "make the link",
@@ -175,12 +175,12 @@ def _stage2_program() -> bytes:
         return file.read()
 
 
-def launch(plan: Plan, stdio: tuple[int, int, int], started: Started, *, cgroup: int = -1) -> None:
+def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
     """Starts the plan and fills ``started``; returns when the image's program has been executed.
 
-    ``stdio`` are the fds that become 0, 1 and 2 (not used where the plan makes a terminal). ``cgroup`` is an fd of a cgroup2
-    directory, -1 for the caller's own. The calling thread is the container's parent: when it ends, so does the container.
-    Raises StartError and its kinds; nothing is left of the attempt then.
+    ``stdio`` are the fds that become 0, 1 and 2 (not used where the plan makes a terminal). The calling thread is the
+    container's parent: when it ends, so does the container. Raises StartError and its kinds; nothing is left of the attempt
+    then.
     """
     ops, texts = encode(plan.ops)
     newroot_text = ffi.new("char[]", os.fsencode(plan.newroot))
@@ -190,31 +190,32 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started, *, cgroup:
     for name in plan.namespaces:
         namespaces |= _NAMESPACES[name]
     error = ffi.new("struct pyrt_error *")
-    stage2 = _stage2()
+    fds: list[int] = []
     try:
-        orders = sealed_memfd("pyrt-payload", payload(plan.program))
-        try:
-            request = ffi.new(
-                "struct pyrt_launch *",
-                {
-                    "ops": ffi.cast("struct pyrt_op *", ffi.from_buffer(ops)),
-                    "nops": len(plan.ops),
-                    "texts": ffi.from_buffer(texts),
-                    "namespaces": namespaces,
-                    "newroot": newroot_text,
-                    "cgroup": cgroup,
-                    "stage2": stage2,
-                    "payload": orders,
-                    "stdio": list(stdio),
-                    "argv": argv,
-                    "envp": envp,
-                },
-            )
-            failed = lib.pyrt_launch(request, started.fields, error)
-        finally:
-            os.close(orders)
+        fds.append(_stage2())
+        fds.append(sealed_memfd("pyrt-payload", payload(plan.program)))
+        if plan.cgroup:
+            fds.append(os.open(plan.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        request = ffi.new(
+            "struct pyrt_launch *",
+            {
+                "ops": ffi.cast("struct pyrt_op *", ffi.from_buffer(ops)),
+                "nops": len(plan.ops),
+                "texts": ffi.from_buffer(texts),
+                "namespaces": namespaces,
+                "newroot": newroot_text,
+                "cgroup": fds[2] if plan.cgroup else -1,
+                "stage2": fds[0],
+                "payload": fds[1],
+                "stdio": list(stdio),
+                "argv": argv,
+                "envp": envp,
+            },
+        )
+        failed = lib.pyrt_launch(request, started.fields, error)
     finally:
-        os.close(stage2)
+        for fd in fds:
+            os.close(fd)
     if failed:
         subject = os.fsdecode(ffi.string(error.subject))
         raise start_error(_STEP_NAMES.get(error.step, str(error.step)), error.err, subject, plan.program)

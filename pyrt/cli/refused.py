@@ -26,7 +26,7 @@ RUN: Mapping[str, str] = _table(
         "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime": _LIMITS,
         "--cpuset-cpus --cpuset-mems --pids-limit --oom-kill-disable --oom-score-adj": _LIMITS,
         "--blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps": _LIMITS,
-        "--device-write-iops --device-cgroup-rule --cgroup-parent --storage-opt": _LIMITS,
+        "--device-write-iops --cgroup-parent --storage-opt": _LIMITS,
         "--detach -d --detach-keys --attach -a --sig-proxy --restart": _DETACHED,
         "--log-driver --log-opt": "nothing is logged: " + _DETACHED,
         "--health-cmd --health-interval --health-retries --health-start-interval": "health checks are not there yet",

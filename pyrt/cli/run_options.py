@@ -9,7 +9,7 @@ import click
 from pyrt.cli import names
 from pyrt.cli.command import Option, Value
 from pyrt.cli.completion import image_names
-from pyrt.cli.devices import parse_device
+from pyrt.cli.devices import parse_device, parse_device_rule
 from pyrt.cli.env import parse_variable, read_env_file, read_label_file
 from pyrt.cli.mounts import parse_mount
 from pyrt.cli.security_options import parse_security_option
@@ -119,6 +119,7 @@ OPTIONS: list[click.Parameter] = [
     _value(PRIVILEGES, "--cgroupns", "WHOSE", "Cgroup namespace: private or host.", names.parse_namespace),
     _value(PRIVILEGES, "--userns", "host", "User namespace: the host's.", names.parse_user_namespace),
     _list(PRIVILEGES, "--device", "SRC[:DST[:rwm]]", "Device node of the host.", parse_device),
+    _list(PRIVILEGES, "--device-cgroup-rule", "RULE", "Allow device nodes by number, as in 'c 42:* rwm'.", parse_device_rule),
     _list(PRIVILEGES, "--ulimit", "NAME=SOFT[:HARD]", "Resource limit, as in nofile=1024.", parse_ulimit),
     _list(PRIVILEGES, "--sysctl", "NAME=VALUE", "Kernel setting of the container.", names.parse_sysctl),
     _value(IMAGE, "--pull", "WHEN", "always, missing (the default) or never.", names.parse_pull_policy),

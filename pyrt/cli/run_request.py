@@ -8,7 +8,7 @@ from typing import TypeVar
 from pyrt.cli.env import Variable, resolve
 from pyrt.cli.security_options import security
 from pyrt.errors import UsageError
-from pyrt.request import HOST, PRIVATE, Device, Mount, RunRequest, Ulimit
+from pyrt.request import HOST, PRIVATE, Device, DeviceRule, Mount, RunRequest, Ulimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def run_request(
     cgroupns: str | None,
     userns: str | None,
     device: tuple[Device, ...],
+    device_cgroup_rule: tuple[DeviceRule, ...],
     ulimit: tuple[Ulimit, ...],
     sysctl: Pairs,
     pull: str | None,
@@ -112,6 +113,7 @@ def run_request(
         cgroupns=cgroupns or PRIVATE,
         userns=userns or HOST,
         devices=device,
+        device_rules=device_cgroup_rule,
         ulimits=ulimit,
         sysctls=sysctl,
         labels=(*_flat(label_file), *label),

@@ -55,6 +55,22 @@ class SpecDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpecDeviceRule:
+    """config-linux.md, Allowed Device list: one entry that allows. ``type`` is c or b, ``access`` letters of r, w and m; a
+    number that is None stands for all."""
+
+    type: str
+    major: int | None
+    minor: int | None
+    access: str
+
+    def to_json(self) -> Json:
+        numbers = {"major": self.major, "minor": self.minor}
+        given = {name: number for name, number in numbers.items() if number is not None}
+        return {"allow": True, "type": self.type, **given, "access": self.access}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpecRlimit:
     """config.md, POSIX process, rlimits. ``type`` is RLIMIT_NOFILE and so on; values as getrlimit(2)'s."""
 
@@ -130,7 +146,8 @@ class SpecProcess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """One container. ``root_path`` is the directory that the bundle's root stands for, as the record keeps it. ``seccomp``
-    names the profile ("" for none), whose filter is in the plan; a document has no place for a name, so it is not in there."""
+    names the profile ("" for none), whose filter is in the plan; a document has no place for a name, so it is not in there.
+    Where there are ``device_rules`` they allow all that is allowed; where there are none, mount flags stand before a node."""
 
     root_path: str
     root_readonly: bool
@@ -140,6 +157,7 @@ class Spec:
     mounts: tuple[SpecMount, ...]
     namespaces: tuple[str, ...]  # of pid, network, mount, ipc, uts, cgroup, user
     devices: tuple[SpecDevice, ...] = ()
+    device_rules: tuple[SpecDeviceRule, ...] = ()
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
     sysctl: tuple[tuple[str, str], ...] = ()
@@ -160,9 +178,14 @@ class Spec:
             "linux": {
                 "namespaces": [{"type": name} for name in self.namespaces],
                 "devices": [device.to_json() for device in self.devices],
+                **({"resources": {"devices": self._devices_list()}} if self.device_rules else {}),
                 "maskedPaths": [*self.masked_paths],
                 "readonlyPaths": [*self.readonly_paths],
                 "sysctl": dict(self.sysctl),
                 "rootfsPropagation": self.rootfs_propagation,
             },
         }
+
+    def _devices_list(self) -> list[Json]:
+        """The first entry denies everything, as the specification wants it."""
+        return [{"allow": False, "access": "rwm"}, *(rule.to_json() for rule in self.device_rules)]

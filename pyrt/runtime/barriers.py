@@ -25,6 +25,7 @@ def of(spec: Spec, absent: tuple[tuple[str, str], ...] = ()) -> Isolation:
         process.selinux_label,
         spec.masked_paths,
         spec.readonly_paths,
+        len(spec.device_rules),
         absent,
     )
 
@@ -40,6 +41,7 @@ def _of(
     selinux: str,
     masked: tuple[str, ...],
     read_only: tuple[str, ...],
+    device_rules: int,
     absent: tuple[tuple[str, str], ...],
 ) -> Isolation:
     reasons = dict(absent)
@@ -49,7 +51,8 @@ def _of(
 
     beyond = [name.removeprefix("CAP_") for name in bounding if name.removeprefix("CAP_") not in DEFAULT]
     more = f", {', '.join(beyond) if len(beyond) < 5 else len(beyond)} beyond the default" if beyond else ""
-    makes_nodes = "CAP_MKNOD" in bounding
+    open_nodes = "CAP_MKNOD" in bounding and not device_rules
+    nodes = f"{device_rules} rules of a cgroup" if device_rules else "only the nodes that pyrt made"
     return Isolation(
         rung=FULL,
         barriers=(
@@ -62,7 +65,7 @@ def _of(
             barrier("SELinux", bool(selinux), selinux, "no label"),
             barrier("masked paths", bool(masked), f"{len(masked)} hidden", "nothing is hidden"),
             barrier("read-only paths", bool(read_only), ", ".join(read_only), "nothing is closed"),
-            barrier("devices", not makes_nodes, "only the nodes that pyrt made", "the container may make device nodes"),
+            barrier("devices", not open_nodes, nodes, "the container may make device nodes"),
             barrier("non-root user", uid != 0, f"uid {uid}", "uid 0"),
         ),
     )  # fmt: skip

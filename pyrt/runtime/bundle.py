@@ -17,12 +17,13 @@ from pyrt.oci.spec import (
     Spec,
     SpecCapabilities,
     SpecDevice,
+    SpecDeviceRule,
     SpecMount,
     SpecProcess,
     SpecRlimit,
     SpecUser,
 )
-from pyrt.request import HOST, PRIVATE, Device, Mount, RunRequest
+from pyrt.request import HOST, PRIVATE, Device, DeviceRule, Mount, RunRequest
 from pyrt.runtime import capabilities, rlimits, seccomp
 from pyrt.runtime.users import Account
 from pyrt.values import dataclass
@@ -37,6 +38,9 @@ MASKED = (
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+
+# Directories of the host's /dev that hold everything but nodes.
+WITHOUT_NODES = ("/dev/shm", "/dev/mqueue", "/dev/hugepages")
 
 # Files of /proc that a volume may replace, because file systems like lxcfs serve them (runc has the same list).
 PROC_FILES = ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime", "sys/kernel/ns_last_pid")
@@ -70,6 +74,7 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
     cwd = working_directory(request, image)
     bounding = bounding_set(request, place.held)
     permitted = bounding if account.uid == 0 else 0
+    rules = device_rules(request, bounding)
     process = SpecProcess(
         args=arguments(request, image),
         env=environment(request, image, account, place.hostname),
@@ -96,9 +101,10 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
         hostname=place.hostname,
         domainname=request.domainname or "",
         process=process,
-        mounts=mounts(request, image, place),
+        mounts=mounts(request, image, place, open_nodes=request.privileged or bool(rules)),
         namespaces=namespaces(request),
         devices=devices(request),
+        device_rules=rules,
         masked_paths=masked,
         readonly_paths=read_only,
         sysctl=sysctls(request),
@@ -137,8 +143,10 @@ def check(request: RunRequest) -> None:
     for mount in request.mounts:
         check_mount(mount)
     for device in request.devices:
-        if not {"r", "w"} <= set(device.permissions):
-            raise Unsupported(f"--device {device.source}: permissions without r and w take a device cgroup, which comes later")
+        if not device.permissions or not set(device.permissions) <= set("rwm"):
+            raise UsageError(f"--device {device.source}: {device.permissions!r} are no permissions of r, w and m")
+    for rule in request.device_rules:
+        check_device_rule(rule)
     texts = [*request.argv, *(request.entrypoint or ()), request.workdir or ""]
     texts += [text for pair in request.env for text in pair]
     texts += [text for mount in request.mounts for text in (mount.source, mount.target, *mount.options)]
@@ -249,11 +257,12 @@ def normal(path: str) -> str:
     return "/" + posixpath.normpath("/" + path).lstrip("/")
 
 
-def mounts(request: RunRequest, image: ImageConfig | None, place: Surroundings) -> tuple[SpecMount, ...]:
+def mounts(
+    request: RunRequest, image: ImageConfig | None, place: Surroundings, *, open_nodes: bool = False
+) -> tuple[SpecMount, ...]:
     """The default mounts, then the caller's and those of our /etc files, a parent always before what is below it. A mount of
     the caller takes the place of a default one with the same destination."""
-    devices = may_use_devices(request)
-    wanted = [user_mount(mount, dict(place.volumes), devices=devices) for mount in request.mounts]
+    wanted = [user_mount(mount, dict(place.volumes), devices=open_nodes) for mount in request.mounts]
     wanted += image_volumes(image, {mount.destination for mount in wanted})
     for mount in wanted:
         check_target(mount.destination)
@@ -309,10 +318,62 @@ def _replace_option(mount: SpecMount, old: str, new: str) -> SpecMount:
     return SpecMount(destination=mount.destination, type=mount.type, source=mount.source, options=options)
 
 
-def may_use_devices(request: RunRequest) -> bool:
-    """Whether a node that lies somewhere in a mount may be opened: only where the container may make nodes as well."""
-    added = {name.upper().removeprefix("CAP_") for name in request.cap_add}
-    return request.privileged or "MKNOD" in added or capabilities.ALL in added
+def device_request(request: RunRequest, bounding: int) -> str:
+    """What was asked for that takes device rules, "" where nothing does: then mount flags keep every node shut that is not
+    of our /dev, and nobody in the container can make one. With --privileged all nodes are open."""
+    if request.privileged:
+        return ""
+    if bounding >> capabilities.number("MKNOD") & 1:
+        return "capability MKNOD"
+    if request.device_rules:
+        return "--device-cgroup-rule"
+    for device in request.devices:
+        if not {"r", "w"} <= set(device.permissions):
+            return f"--device {device.source} with {device.permissions} alone"
+    carried = (mount.source for mount in request.mounts if mount.kind == "bind" and carries_devices(mount.source))
+    return next((f"bind mount {source}" for source in carried), "")
+
+
+def carries_devices(path: str) -> bool:
+    """Whether this is the host's /dev or a directory below it that has nodes."""
+    real = os.path.realpath(path)
+    return (real == "/dev" or real.startswith("/dev/")) and os.path.isdir(real) and not _is_below(real, WITHOUT_NODES)
+
+
+def _is_below(path: str, directories: tuple[str, ...]) -> bool:
+    return any(path == directory or path.startswith(directory + "/") for directory in directories)
+
+
+def device_rules(request: RunRequest, bounding: int) -> tuple[SpecDeviceRule, ...]:
+    """The device rules of the container's cgroup, () where it needs none."""
+    if not device_request(request, bounding):
+        return ()
+    from pyrt.runtime import device_rules
+
+    # With m, for it is we who make the node; in the container that takes CAP_MKNOD, and with that any node may be made.
+    nodes = tuple(
+        SpecDeviceRule(type=node.type, major=node.major, minor=node.minor, access=device.permissions + "m")
+        for device in request.devices
+        for node in device_nodes(device)
+    )
+    asked = tuple(
+        SpecDeviceRule(type=kind, major=rule.major, minor=rule.minor, access=rule.permissions)
+        for rule in request.device_rules
+        for kind in ("cb" if rule.kind == "a" else rule.kind)
+    )
+    return device_rules.allowed(nodes, asked, mknod=bool(bounding >> capabilities.number("MKNOD") & 1))
+
+
+def check_device_rule(rule: DeviceRule) -> None:
+    """Raises UsageError for what no device has."""
+    numbers = ((rule.major, 0xFFF, "major"), (rule.minor, 0xFFFFF, "minor"))
+    for number, last, name in numbers:
+        if number is not None and not 0 <= number <= last:
+            raise UsageError(f"device rule: {number} is no {name} number, which are 0 to {last}")
+    if rule.kind not in ("a", "b", "c"):
+        raise UsageError(f"device rule: {rule.kind!r} is none of a, b and c")
+    if not rule.permissions or not set(rule.permissions) <= set("rwm"):
+        raise UsageError(f"device rule: {rule.permissions!r} are no permissions of r, w and m")
 
 
 def is_harmless_node(path: str) -> bool:

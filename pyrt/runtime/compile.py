@@ -83,6 +83,8 @@ class Placement:
     memory: int
     files: tuple[tuple[str, str], ...]
     last_capability: int
+    cgroup: str = ""  # a cgroup2 directory to start in
+    joins: tuple[str, ...] = ()  # files of cgroup v1 directories that take the caller in
     with_init: bool = False
     window: tuple[int, int] = (0, 0)  # rows, columns
     filter: bytes = b""  # Program.filter
@@ -96,11 +98,18 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
     if len(spec.devices) > len(NODES) and not own_dev:
         raise Unsupported("--device together with a mount on /dev: the nodes need a /dev of the container's own")
     user = spec.process.user
+    in_cgroup = bool(place.cgroup or place.joins)
+    namespaces = spec.namespaces
+    if in_cgroup:
+        # Not by a flag of clone, which would take the caller's cgroups for the roots of the namespace.
+        namespaces = tuple(name for name in namespaces if name != "cgroup")
     ops = [
+        *(Op("join", target=file) for file in place.joins),
+        *([Op("cgroup_namespace")] if in_cgroup and "cgroup" in spec.namespaces else []),
         Op("private", mount_flags=MS_REC | (MS_SLAVE if spec.rootfs_propagation == "slave" else MS_PRIVATE)),
         *_scratch(root, place),
         *([Op("proc")] if label(spec, with_init=place.with_init)[0] else []),
-        _root(root, place, devices="CAP_MKNOD" in spec.process.capabilities.bounding),
+        _root(root, place, devices=bool(spec.device_rules) or "CAP_MKNOD" in spec.process.capabilities.bounding),
         *_mounts(spec, place, own_dev),
         *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
         *_covers("mask", spec.masked_paths),
@@ -113,8 +122,13 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         *([Op("remount_root")] if spec.root_readonly else []),
         Op("pivot"),
     ]
-    newroot = f"{place.directory}/root"
-    return Plan(ops=tuple(ops), namespaces=spec.namespaces, newroot=newroot, program=_program(spec, place))
+    return Plan(
+        ops=tuple(ops),
+        namespaces=namespaces,
+        newroot=f"{place.directory}/root",
+        cgroup=place.cgroup,
+        program=_program(spec, place),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -138,8 +152,8 @@ def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
 
 
 def _root(root: OverlayRoot | PlainRoot, place: Placement, *, devices: bool) -> Op:
-    """A layer can hold a node for the host's disk that everybody may open, so no node of the root opens, unless the
-    container may make nodes anyway (MKNOD)."""
+    """A layer can hold a node for the host's disk that everybody may open, so no node of the root opens, unless a cgroup
+    has rules for it or the container may make nodes anyway (MKNOD)."""
     if isinstance(root, PlainRoot):
         return Op("root", source=root.path, flags=("recursive",) if devices else ("recursive", "nodev"))
     flags = ("volatile",) if root.volatile else ()

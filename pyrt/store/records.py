@@ -23,7 +23,8 @@ import time
 from binascii import crc32
 from contextlib import suppress
 
-from pyrt.errors import ContainerNotFound, NameInUse, UsageError
+from pyrt import cgroupfs
+from pyrt.errors import ContainerNotFound, NameInUse, StoreError, UsageError
 from pyrt.store import orphans
 from pyrt.store.layout import StoreLayout, refused
 from pyrt.store.removal import remove_tree
@@ -72,7 +73,7 @@ class State:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One container. ``layers`` (hex of the diff ids) and ``image_digest`` keep what it needs from garbage collection.
-    ``in_memory``: what it writes is on a tmpfs that ends with it."""
+    ``in_memory``: what it writes is on a tmpfs that ends with it. ``cgroups`` are the directories of its own cgroups."""
 
     id: str
     name: str
@@ -83,6 +84,7 @@ class Record:
     created: str  # RFC 3339
     remove: bool = False
     in_memory: bool = False
+    cgroups: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     stop_signal: str = ""  # as the caller or the image has it, "" for SIGTERM
     stop_timeout: int | None = None  # seconds, None for the default
@@ -100,6 +102,7 @@ class Record:
                 raise ValueError("not a record of this version")
             data["layers"] = tuple(data["layers"])
             data["command"] = tuple(data["command"])
+            data["cgroups"] = tuple(data.get("cgroups", ()))
             data["labels"] = tuple((str(name), str(value)) for name, value in data["labels"])
             return cls(**data, now=now)
         except (TypeError, KeyError, AttributeError) as error:
@@ -141,6 +144,10 @@ class Held:
         except OSError as error:
             raise refused(self._containers.file(self.record.id), error) from error
 
+    def remove_cgroups(self) -> None:
+        """Removes the container's cgroups, and kills what is still in them. Raises StoreError where something stays."""
+        remove_cgroups(self.record)
+
     def release(self) -> None:
         """Gives the lock up; the container is nobody's now."""
         if self._fd >= 0:
@@ -149,8 +156,10 @@ class Held:
 
     def remove(self) -> None:
         """Removes the container and everything of it."""
-        self._containers.discard(self.record)
-        self.release()
+        try:
+            self._containers.discard(self.record)
+        finally:
+            self.release()
 
 
 class Containers:
@@ -222,7 +231,9 @@ class Containers:
         self.discard(record)
 
     def discard(self, record: Record) -> None:
-        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept."""
+        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept. Raises StoreError
+        for a cgroup that stays: then its record stays too, for the next to try."""
+        remove_cgroups(record)
         if record.name != automatic_name(record.id):
             with suppress(OSError):
                 if os.readlink(f"{self._layout.names}/{record.name}") == record.id:
@@ -293,7 +304,8 @@ class Containers:
                 if time.time() - os.fstat(fd).st_mtime >= half_made and not os.path.isdir(self.path(container_id)):
                     self.discard(_unknown(container_id))
             elif record.remove:
-                self.discard(record)
+                with suppress(StoreError):  # a cgroup that stays: the next tries again
+                    self.discard(record)
         finally:
             os.close(fd)
 
@@ -302,6 +314,9 @@ class Containers:
         record = self._read(container_id)
         if record is not None and record.now.state == RUNNING:
             orphans.end(record.now.pid, record.now.birth)
+        if record is not None and record.now.state != EXITED:
+            with suppress(StoreError):
+                remove_cgroups(record)
         return record
 
     def _load_prefix(self, prefix: str, text: str) -> Record | None:
@@ -354,6 +369,13 @@ def read_record(path: str) -> Record | None:
         except ValueError:
             continue
     return None
+
+
+def remove_cgroups(record: Record) -> None:
+    """Removes the cgroups of a container, with what still runs in them. Raises StoreError for one that stays."""
+    for path in record.cgroups:
+        if not cgroupfs.remove(path):
+            raise StoreError(f"cgroup {path}: something in it does not end")
 
 
 def _unknown(name: str) -> Record:

@@ -9,7 +9,7 @@ import pytest
 from pyrt.cli.run import command
 from pyrt.cli.run_request import run_request
 from pyrt.errors import Unsupported, UsageError
-from pyrt.request import Device, Mount, RunRequest, Ulimit
+from pyrt.request import Device, DeviceRule, Mount, RunRequest, Ulimit
 
 BIND = Mount(kind="bind", source="/a", target="/b", read_only=True, create_source=True)
 ENVIRON = {"HOME": "/home/me", "LANG": "C", "RAW": "\udcff"}
@@ -74,6 +74,8 @@ OPTIONS: list[tuple[list[str], dict[str, object]]] = [
     (["--cgroupns=host"], {"cgroupns": "host"}),
     (["--userns=host"], {"userns": "host"}),
     (["--device", "/dev/null:r"], {"devices": (Device(source="/dev/null", target="/dev/null", permissions="r"),)}),
+    (["--device-cgroup-rule", "c 42:* rwm"], {"device_rules": (DeviceRule(kind="c", major=42, minor=None),)}),
+    (["--device-cgroup-rule=a *:0 r"], {"device_rules": (DeviceRule(kind="a", major=None, minor=0, permissions="r"),)}),
     (["--ulimit", "core=0"], {"ulimits": (Ulimit(name="core", soft=0, hard=0),)}),
     (["--sysctl", "kernel.shmall=1"], {"sysctls": (("kernel.shmall", "1"),)}),
     (["--net=none", "--sysctl=net.x.y=1"], {"network": "none", "sysctls": (("net.x.y", "1"),)}),

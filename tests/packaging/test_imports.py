@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("container",),
     ("local_image", "resolution"),
     ("registry", "store", "runtime"),
-    ("_native", "host"),
+    ("_native", "host", "cgroupfs"),
     ("plan",),
     ("oci", "request"),
     ("isolation",),

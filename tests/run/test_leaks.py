@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from pyrt._native import launch
+from pyrt._native import device_filter, launch
 from pyrt.container_run import run
 from pyrt.errors import PyrtError
 from pyrt.plan import Op, Plan, Program
+from pyrt.runtime import device_rules
 from tests.support.leaks import assert_nothing_new, snapshot
 
 
@@ -26,7 +27,7 @@ def test_lc_16_lc_24_a_thousand_runs(store, store_root):
 
 def test_lc_19_twenty_ways_to_fail(store, store_root, tmp_path):
     """A start that fails is as if it had never been tried (runtime-spec, runtime.md, Errors)."""
-    from pyrt.request import Device, Mount, Ulimit
+    from pyrt.request import Device, DeviceRule, Mount, Ulimit
 
     (tmp_path / "file").write_text("")
     ways = [
@@ -50,6 +51,10 @@ def test_lc_19_twenty_ways_to_fail(store, store_root, tmp_path):
         {"mounts": [Mount(kind="tmpfs", target="/x"), Mount(kind="tmpfs", target="/x/")]},
         {"devices": [Device(source="/dev/not-there", target="/dev/x")]},
         {"devices": [Device(source="/dev/null", target="/elsewhere")]},
+        {"devices": [Device(source="/dev/null", target="/dev/x", permissions="r")], "argv": ["nosuch"]},
+        {"device_rules": [DeviceRule(kind="c", major=5000, minor=None)]},
+        {"cap_add": ["MKNOD"], "argv": ["/etc"]},
+        {"cap_add": ["MKNOD"], "mounts": [Mount(kind="bind", source="/dev", target="/etc/passwd")]},
         {"ulimits": [Ulimit(name="nofile", soft=20, hard=10)]},
         {"sysctls": {"kernel.msgmax": "not a number"}},
         {"sysctls": {"kernel.nosuchthing": "1"}},
@@ -82,6 +87,11 @@ def test_lc_21_native_functions_leave_no_fd():
     before = sorted(os.listdir("/proc/self/fd"))
     for _ in range(50):
         os.close(launch.sealed_memfd("name", b"content"))
+        os.close(device_filter.load(device_rules.program(device_rules.DEFAULT)))
+        with pytest.raises(OSError, match="Invalid argument|Permission denied"):
+            device_filter.load(b"\0" * 8)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            device_filter.attach(-1, -1)
         launch.payload(_program("/bin/true"))
         for ops in ([Op("private", mount_flags=0)], [Op("root", source="/not/there")], [Op("pivot")]):
             plan = Plan(ops=tuple(ops), namespaces=("mount", "pid"), newroot="/not/there", program=_program("/x"))
@@ -106,7 +116,7 @@ def test_every_native_function_is_in_a_leak_test():
     from pyrt._native._core import lib
 
     functions = {name for name in dir(lib) if name.startswith("pyrt_")}
-    known = {"pyrt_launch", "pyrt_sealed_memfd"}  # here
+    known = {"pyrt_launch", "pyrt_sealed_memfd", "pyrt_device_filter_load", "pyrt_device_filter_attach"}  # here
     known |= {"pyrt_resolve", "pyrt_resolve_by_walk", "pyrt_private_umask", "pyrt_fail"}  # tests/unpack
     known |= {"pyrt_layer_new", "pyrt_layer_feed", "pyrt_layer_finish", "pyrt_layer_free"}
     known |= {f"pyrt_listing_{what}" for what in ("new", "feed", "skip", "finish", "free")}

@@ -8,7 +8,7 @@ import pytest
 
 from pyrt.errors import PrivilegeError, Unsupported, UsageError
 from pyrt.oci.image import ImageConfig
-from pyrt.request import Device, Mount, RunRequest, Ulimit
+from pyrt.request import Device, DeviceRule, Mount, RunRequest, Ulimit
 from pyrt.runtime import bundle, capabilities, compile, etcfiles, rlimits, signals
 from pyrt.runtime.users import Account
 
@@ -118,6 +118,38 @@ def test_order_of_operations():
     assert positions == sorted(positions)
     assert kinds.index("sysctl") < kinds.index("readonly"), "/proc/sys is closed after it has been written"
     assert plan.ops[kinds.index("overlay")].source == "/l1\0/l0\0"
+
+
+@pytest.mark.parametrize(
+    ("where", "beginning"),
+    [
+        ({"joins": ("/c1/tasks",)}, ["join", "cgroup_namespace", "private"]),
+        ({"cgroup": "/c2"}, ["cgroup_namespace", "private"]),
+        ({}, ["private"]),
+    ],
+)
+def test_ct_53_a_cgroup_is_joined_before_its_namespace_is_made(where, beginning):
+    placement = compile.Placement(directory="/c", memory=0, files=(), last_capability=40, **where)
+    plan = compile.plan(spec(cap_add=("MKNOD",)), compile.OverlayRoot(layers=("/l",)), placement)
+    assert [op.kind for op in plan.ops][: len(beginning)] == beginning
+    assert ("cgroup" in plan.namespaces) == (not where) and plan.cgroup == where.get("cgroup", "")
+    shared = compile.plan(spec(cgroupns="host"), compile.OverlayRoot(layers=("/l",)), placement)
+    assert "cgroup_namespace" not in [op.kind for op in shared.ops] and "cgroup" not in shared.namespaces
+
+
+def test_ct_31_mount_flags_or_rules_stand_before_a_node():
+    def closed(**request: object) -> set[bool]:
+        made = spec(mounts=(Mount(kind="bind", source="/s", target="/d"),), **request)
+        plan = compile.plan(made, compile.OverlayRoot(layers=("/l",)), PLACEMENT)
+        root = next(op for op in plan.ops if op.kind == "overlay")
+        bind = next(op for op in plan.ops if op.target == "/d")
+        return {bool(root.mount_flags & compile.MS_NODEV), "nodev" in bind.flags, not made.device_rules}
+
+    assert closed() == {True}
+    assert closed(cap_add=("MKNOD",)) == {False}
+    assert closed(device_rules=(DeviceRule(kind="c", major=1, minor=1),)) == {False}
+    assert closed(cap_add=("ALL",), cap_drop=("MKNOD",)) == {True}
+    assert closed(privileged=True) == {False, True}, "with neither"
 
 
 def test_memory_scratch_is_the_first_mount():
@@ -239,7 +271,13 @@ def test_our_files_lie_on_an_etc_of_the_callers():
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t\0/proc"),)),
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t", propagation="rshared"),)),
         RunRequest(mounts=(Mount(kind="bind", source="/s", target="/t", propagation="nonsense"),)),
-        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions="r"),)),
+        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions="x"),)),
+        RunRequest(devices=(Device(source="/dev/null", target="/dev/x", permissions=""),)),
+        RunRequest(device_rules=(DeviceRule(kind="d", major=1, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=4096, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=-1, minor=1),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=1, minor=1 << 20),)),
+        RunRequest(device_rules=(DeviceRule(kind="c", major=1, minor=1, permissions=""),)),
     ],
 )
 def test_requests_that_cannot_be(request_):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Mounts of our mount namespace, namespaces that some process is in, our open fds, our children, and the files of a
-    store."""
+    """Mounts of our mount namespace, namespaces that some process is in, containers' cgroups, our open fds, our children, and
+    the files of a store."""
 
     mounts: frozenset[str]
     namespaces: frozenset[str]
+    cgroups: frozenset[str]
     fds: frozenset[str]
     children: frozenset[str]
     files: frozenset[str]
@@ -25,10 +26,11 @@ def snapshot(store_root: str | os.PathLike[str]) -> Snapshot:
     if os.getpid() == 1:
         _reap_adopted()
     with open("/proc/self/mountinfo") as file:
-        mounts = frozenset(line.split(" - ")[0].split(" ", 2)[2] for line in file)
+        lines = file.read().splitlines()
     return Snapshot(
-        mounts=mounts,
+        mounts=frozenset(line.split(" - ")[0].split(" ", 2)[2] for line in lines),
         namespaces=frozenset(_namespaces()),
+        cgroups=frozenset(_cgroups(lines)),
         fds=frozenset(_fds()),
         children=frozenset(_children()),
         files=frozenset(_files(os.fspath(store_root))),
@@ -63,6 +65,12 @@ def _namespaces() -> list[str]:
             with suppress(OSError):
                 found.append(os.readlink(f"/proc/{pid}/ns/{kind}"))
     return found
+
+
+def _cgroups(mountinfo: list[str]) -> list[str]:
+    """Ours in each hierarchy, v1 and v2; what the rest of the machine makes comes and goes as it likes."""
+    mounts = [line.split(" ")[4] for line in mountinfo if line.split(" - ")[1].startswith("cgroup")]
+    return [directory for mount in mounts for directory, _, _ in os.walk(f"{mount}/pyrt")]
 
 
 def _fds() -> list[str]:
