@@ -127,10 +127,11 @@ def _bytes(path: str, flags: int = 0) -> bytes:
     """A regular file, of a larger one more than MAX_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        content = b""
-        while len(content) <= MAX_BYTES and (more := os.read(fd, MAX_BYTES + 1)):
+        content, size = b"", min(status.st_size, MAX_BYTES) + 1
+        while len(content) <= MAX_BYTES and (more := os.read(fd, size)):
             content += more
         return content
     finally:
