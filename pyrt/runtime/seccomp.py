@@ -16,6 +16,7 @@ from functools import lru_cache
 from pyrt._version import VERSION
 from pyrt.errors import UsageError
 from pyrt.host import Host
+from pyrt.oci.document import MAX_BYTES
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT, UNCONFINED = "default", "unconfined"
 DEFAULT_PROFILE = os.path.join(os.path.dirname(__file__), "seccomp.json")
-MAX_BYTES = 4 << 20
 
 _COMPILER = 1  # to be counted up when the same profile gives another filter
 
@@ -66,20 +66,14 @@ def _filter(source: Source, capabilities: int, machine: str, kernel: tuple[int, 
         return found
     from pyrt.runtime.seccomp_filter import compile_policy
 
+    policy = _policy(source, capabilities, machine, kernel)
     try:
-        made = compile_policy(_policy(source, capabilities, machine, kernel))
+        made = compile_policy(policy)
     except UsageError as error:
-        raise _about(source.path, error) from error
+        raise UsageError(f"{_name(source.path)}: {error}") from error
     if cache:
         _keep(path, key, made)
     return made
-
-
-def _about(path: str, error: UsageError) -> UsageError:
-    """Errors of reading name the file already, those of compiling do not."""
-    text = str(error)
-    name = _name(path)
-    return error if text.startswith(name) else type(error)(f"{name}: {text}", hint=error.hint)
 
 
 def _name(path: str) -> str:
