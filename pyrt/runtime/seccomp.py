@@ -16,7 +16,7 @@ from functools import lru_cache
 from pyrt._version import VERSION
 from pyrt.errors import UsageError
 from pyrt.host import Host
-from pyrt.oci.document import MAX_BYTES
+from pyrt.oci.limits import JSON_BYTES
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -110,22 +110,22 @@ def _content(path: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{_name(path)}: {reason}") from error
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"{_name(path)}: larger than {MAX_BYTES} bytes")
+    if len(content) > JSON_BYTES:
+        raise UsageError(f"{_name(path)}: larger than {JSON_BYTES} bytes")
     if not content:
         raise UsageError(f"{_name(path)}: empty")
     return content
 
 
 def _bytes(path: str, flags: int = 0) -> bytes:
-    """A regular file, of a larger one more than MAX_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
+    """A regular file, of a larger one more than JSON_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        content, size = b"", min(status.st_size, MAX_BYTES) + 1
-        while len(content) <= MAX_BYTES and (more := os.read(fd, size)):
+        content, size = b"", min(status.st_size, JSON_BYTES) + 1
+        while len(content) <= JSON_BYTES and (more := os.read(fd, size)):
             content += more
         return content
     finally:

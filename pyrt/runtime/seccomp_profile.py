@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 
 from pyrt.errors import InvalidManifest, Unsupported, UsageError
-from pyrt.oci.document import MAX_BYTES, JsonObject, parse_json
+from pyrt.oci.document import JsonObject, parse_json
 from pyrt.runtime import capabilities
 from pyrt.values import dataclass
 
@@ -90,7 +90,7 @@ def read(content: bytes, what: str) -> Profile:
     """The profile in ``content``; ``what`` is its name in errors. Raises UsageError that names the place, and Unsupported
     for what would need another process beside the container."""
     try:
-        document = parse_json(content, "profile", limit=MAX_BYTES)
+        document = parse_json(content, "profile")
         _check_names(document, _PROFILE)
         _check_unsupported(document)
         architectures, arch_map = document.texts("architectures"), document.children("archMap")
