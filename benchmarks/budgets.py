@@ -10,6 +10,7 @@ from benchmarks.results import Results
 PULL, EXTRACT, MEMORY = "cold pull and unpack", "unpacking the layers", "peak memory of a pull"
 COMMAND, IN_PROCESS = "start by command, back to back", "start in process"
 FRESH, IMPORT = "the container of a fresh process", "import"
+FILTER_LOAD, FILTER_MAKE = "loading a seccomp filter", "making a seccomp filter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,13 @@ BUDGETS = (
         what="`import pyrt`, over a bare interpreter",
         measure=difference(IMPORT, "import pyrt", "python"),
         at_most=30,
+        unit="ms",
+    ),
+    Budget(what="loading the seccomp filter", measure=milliseconds(FILTER_LOAD, "pyrt's filter"), at_most=0.1, unit="ms"),
+    Budget(
+        what="compiling it, the first time",
+        measure=milliseconds(FILTER_MAKE, "compiled in a new process"),
+        at_most=20,
         unit="ms",
     ),
 )

@@ -38,3 +38,10 @@ def build(directory: Path) -> Floor:
     subprocess.run([*compiler, "-std=gnu11", "-O2", str(SOURCES / "start_floor.c"), "-o", str(floor.program)], check=True)
     subprocess.run([*compiler, *FREESTANDING, str(SOURCES / "last_step.c"), "-o", str(floor.last_step)], check=True)
     return floor
+
+
+def build_loader(directory: Path) -> Path:
+    """Compiles floor/load_filter.c into ``directory``. Raises CalledProcessError."""
+    program = directory / "load_filter"
+    subprocess.run([*default_compiler(), "-std=gnu11", "-O2", str(SOURCES / "load_filter.c"), "-o", str(program)], check=True)
+    return program

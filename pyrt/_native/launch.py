@@ -261,6 +261,8 @@ def _hint(step: str, number: int) -> str:
         return "the root directory of this process is no mount point, as in a chroot or an initramfs"
     if step == "LABEL":
         return _LABEL_HINTS.get(number, "")
+    if step == "SECCOMP" and number in (errno.ENOSYS, errno.EINVAL):
+        return "this kernel cannot filter system calls; --security-opt seccomp=unconfined goes without"
     if step == "OVERLAY" and number == errno.E2BIG:
         return "too many layers"
     if step == "OVERLAY" and number == errno.EINVAL:

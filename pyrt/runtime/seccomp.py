@@ -16,6 +16,7 @@ from functools import lru_cache
 from pyrt._version import VERSION
 from pyrt.errors import UsageError
 from pyrt.host import Host
+from pyrt.oci.limits import JSON_BYTES
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT, UNCONFINED = "default", "unconfined"
 DEFAULT_PROFILE = os.path.join(os.path.dirname(__file__), "seccomp.json")
-MAX_BYTES = 4 << 20
 
 _COMPILER = 1  # to be counted up when the same profile gives another filter
 
@@ -66,20 +66,14 @@ def _filter(source: Source, capabilities: int, machine: str, kernel: tuple[int, 
         return found
     from pyrt.runtime.seccomp_filter import compile_policy
 
+    policy = _policy(source, capabilities, machine, kernel)
     try:
-        made = compile_policy(_policy(source, capabilities, machine, kernel))
+        made = compile_policy(policy)
     except UsageError as error:
-        raise _about(source.path, error) from error
+        raise UsageError(f"{_name(source.path)}: {error}") from error
     if cache:
         _keep(path, key, made)
     return made
-
-
-def _about(path: str, error: UsageError) -> UsageError:
-    """Errors of reading name the file already, those of compiling do not."""
-    text = str(error)
-    name = _name(path)
-    return error if text.startswith(name) else type(error)(f"{name}: {text}", hint=error.hint)
 
 
 def _name(path: str) -> str:
@@ -116,21 +110,22 @@ def _content(path: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{_name(path)}: {reason}") from error
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"{_name(path)}: larger than {MAX_BYTES} bytes")
+    if len(content) > JSON_BYTES:
+        raise UsageError(f"{_name(path)}: larger than {JSON_BYTES} bytes")
     if not content:
         raise UsageError(f"{_name(path)}: empty")
     return content
 
 
 def _bytes(path: str, flags: int = 0) -> bytes:
-    """A regular file, of a larger one more than MAX_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
+    """A regular file, of a larger one more than JSON_BYTES of it. Raises OSError; ValueError for a path with a NUL."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        content = b""
-        while len(content) <= MAX_BYTES and (more := os.read(fd, MAX_BYTES + 1)):
+        content, size = b"", min(status.st_size, JSON_BYTES) + 1
+        while len(content) <= JSON_BYTES and (more := os.read(fd, size)):
             content += more
         return content
     finally:

@@ -14,8 +14,6 @@ from pyrt.oci.document import JsonObject, parse_json
 from pyrt.runtime import capabilities
 from pyrt.values import dataclass
 
-MAX_BYTES = 4 << 20
-
 # What a filter returns, linux/seccomp.h. The lower half of ERRNO and TRACE is a number of the profile's.
 KILL_PROCESS, KILL_THREAD, TRAP, ERRNO = 0x80000000, 0x00000000, 0x00030000, 0x00050000
 TRACE, LOG, ALLOW = 0x7FF00000, 0x7FFC0000, 0x7FFF0000
@@ -33,7 +31,7 @@ _ARCHITECTURES = frozenset(
         "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH", "SHEB",
     )
 )  # fmt: skip
-_CONDITIONAL_ARGUMENTS = 6  # of a system call
+_ARGUMENTS = 6  # of a system call
 
 _PROFILE = frozenset((
     "comment", "defaultAction", "defaultErrnoRet", "defaultErrno", "architectures", "archMap", "syscalls", "flags",
@@ -92,7 +90,7 @@ def read(content: bytes, what: str) -> Profile:
     """The profile in ``content``; ``what`` is its name in errors. Raises UsageError that names the place, and Unsupported
     for what would need another process beside the container."""
     try:
-        document = parse_json(content, "profile", limit=MAX_BYTES)
+        document = parse_json(content, "profile")
         _check_names(document, _PROFILE)
         _check_unsupported(document)
         architectures, arch_map = document.texts("architectures"), document.children("archMap")
@@ -178,8 +176,8 @@ def _rule(document: JsonObject) -> Rule:
 def _condition(document: JsonObject) -> Condition:
     _check_names(document, _ARGUMENT)
     index = document.integer("index")
-    if not 0 <= index < _CONDITIONAL_ARGUMENTS:
-        raise UsageError(f"{document.where}.index: {index} is not between 0 and {_CONDITIONAL_ARGUMENTS - 1}")
+    if not 0 <= index < _ARGUMENTS:
+        raise UsageError(f"{document.where}.index: {index} is not between 0 and {_ARGUMENTS - 1}")
     operator = document.text("op")
     if operator.removeprefix("SCMP_CMP_") not in _OPERATORS or not operator.startswith("SCMP_CMP_"):
         raise UsageError(f"{document.where}.op: {operator[:100]!r} is no comparison")

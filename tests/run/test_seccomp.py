@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pyrt._native.launch import start_error
 from pyrt.errors import StartError, UsageError
+from pyrt.plan import Program
 from pyrt.request import CompletedRun, Mount, RunRequest
 from pyrt.runtime.syscall_numbers import numbers
 from tests.support.parts import need
@@ -237,3 +239,13 @@ def test_dry_run_shows_the_rules_that_hold(pyrt):
     assert [rule["action"] for rule in unconditional] == ["SCMP_ACT_ALLOW"]
     open_ = shown("--security-opt", "seccomp=unconfined")
     assert "seccomp" not in open_["spec"]["linux"] and open_["plan"]["program"]["filter"] == 0
+
+
+def test_a_kernel_without_filters_is_named():
+    program = Program(
+        argv=("true",), env=(), candidates=("true",), workdir="/", uid=0, gid=0, groups=(), bounding=0, permitted=0,
+        last_capability=40,
+    )  # fmt: skip
+    for number in (errno.ENOSYS, errno.EINVAL):
+        error = start_error("SECCOMP", number, "", program)
+        assert str(error).startswith("cannot load the seccomp filter: ") and "seccomp=unconfined" in error.hint
