@@ -29,7 +29,7 @@ from pyrt.store.store import Store
 from pyrt.values import replace
 from tests.support import busybox, images
 from tests.support.leaks import assert_nothing_new, snapshot
-from tests.support.parts import machine, need
+from tests.support.parts import machine, missing, need
 
 REPOSITORY = Path(__file__).parents[2]
 TEXT = REPOSITORY / "pyrt" / "runtime" / "apparmor.profile"
@@ -256,6 +256,9 @@ def test_a_container_without_a_label_gets_no_procfs(tmp_path):
 @pytest.fixture(scope="module")
 def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one image: busybox, and the program that tries acts."""
+    need("gcc")
+    if os.geteuid() != 0:
+        missing("not root")
     directory = tmp_path_factory.mktemp("apparmor")
     acts = directory / "acts"
     subprocess.run(["gcc", "-O1", "-static", "-o", acts, Path(__file__).with_name("acts.c")], check=True)
