@@ -228,6 +228,14 @@ def test_ct_26_a_label_is_never_written_into_the_containers_proc(fake_proc, tmp_
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_profile_that_goes_away_before_the_exec(fake_proc, tmp_path):
+    """The kernel's own answer, in words."""
+    hint = "no security module of this kernel takes it" if apparmor.unavailable() else "the kernel has no such profile"
+    with pytest.raises(StartError, match="cannot give the container the label exec gone") as caught:
+        started(labelled_plan(fake_proc, tmp_path / "place", "/bin/sh", apparmor_profile="gone"))
+    assert caught.value.hint == hint
+
+
 def test_ct_26_and_without_fsopen(tmp_path):
     """The same on a kernel before 5.2, or below a seccomp filter that does not know the calls."""
     command = [sys.executable, "-m", "tests.support.enosys", "fsopen,fsconfig,fsmount,close_range", "--"]
