@@ -16,7 +16,7 @@ ASAN_TESTS := tests/unpack tests/run/test_api.py --ignore=tests/unpack/test_fuzz
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1
 # VM CMD... runs CMD on a machine with AppArmor, systemd and a pure cgroup v2 that shows this directory, and all else, as it is.
 VM ?= ../shared/tools/vm
-VM_TESTS := tests/security tests/run/test_isolation.py
+VM_TESTS := tests/security/test_apparmor.py tests/security/test_selinux.py tests/run/test_isolation.py tests/run/test_api.py
 C_SOURCES := $(wildcard csrc/*.c)
 .PHONY: $(FUZZ_RUNS)
 

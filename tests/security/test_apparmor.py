@@ -29,7 +29,7 @@ from pyrt.store.store import Store
 from pyrt.values import replace
 from tests.support import busybox, images
 from tests.support.leaks import assert_nothing_new, snapshot
-from tests.support.parts import machine, need
+from tests.support.parts import machine, missing, need
 
 REPOSITORY = Path(__file__).parents[2]
 TEXT = REPOSITORY / "pyrt" / "runtime" / "apparmor.profile"
@@ -228,6 +228,14 @@ def test_ct_26_a_label_is_never_written_into_the_containers_proc(fake_proc, tmp_
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_profile_that_goes_away_before_the_exec(fake_proc, tmp_path):
+    """The kernel's own answer, in words."""
+    hint = "no security module of this kernel takes it" if apparmor.unavailable() else "the kernel has no such profile"
+    with pytest.raises(StartError, match="cannot give the container the label exec gone") as caught:
+        started(labelled_plan(fake_proc, tmp_path / "place", "/bin/sh", apparmor_profile="gone"))
+    assert caught.value.hint == hint
+
+
 def test_ct_26_and_without_fsopen(tmp_path):
     """The same on a kernel before 5.2, or below a seccomp filter that does not know the calls."""
     command = [sys.executable, "-m", "tests.support.enosys", "fsopen,fsconfig,fsmount,close_range", "--"]
@@ -256,6 +264,9 @@ def test_a_container_without_a_label_gets_no_procfs(tmp_path):
 @pytest.fixture(scope="module")
 def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one image: busybox, and the program that tries acts."""
+    need("gcc")
+    if os.geteuid() != 0:
+        missing("not root")
     directory = tmp_path_factory.mktemp("apparmor")
     acts = directory / "acts"
     subprocess.run(["gcc", "-O1", "-static", "-o", acts, Path(__file__).with_name("acts.c")], check=True)
