@@ -89,16 +89,16 @@ def test_no_descriptor_stays(tmp_path: Path) -> None:
 
 
 def test_st_15_an_exclusive_holder_gets_his_turn_among_shared_ones(tmp_path: Path) -> None:
-    """Eight who hold it shared in turns that overlap, for ever: without a turnstile nobody else gets in."""
-    path, stop, rounds = str(tmp_path / "lock"), threading.Event(), [0] * 8
+    """Many who hold it shared in turns that overlap, for ever: without a turnstile nobody else ever gets in."""
+    path, stop, rounds = str(tmp_path / "lock"), threading.Event(), [0] * 32
 
     def share(number: int) -> None:
         while not stop.is_set():
             with hold(path, shared=True):
                 rounds[number] += 1
-                time.sleep(0.002)
+                time.sleep(0.01)
 
-    threads = [threading.Thread(target=share, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=share, args=(number,)) for number in range(32)]
     for thread in threads:
         thread.start()
     time.sleep(0.05)
