@@ -3,12 +3,18 @@
 A lock file may be removed by whoever holds it exclusively; so after every flock the name is looked at again, and where
 it no longer leads to the locked file, the lock is taken anew. Threads exclude one another too: each hold opens its own
 file.
+
+The kernel lets whoever wants a lock shared in as long as others hold it shared, so starts that overlap would keep an exclusive
+holder waiting for ever. Hence a turnstile, an open file description lock (fcntl(2)) on the same file that everybody goes
+through one by one: whoever waits in it for the lock itself is the next to get it. Nobody may take a lock shared a second
+time while he holds it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
 from contextlib import contextmanager, suppress
 
@@ -19,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# struct flock, fcntl(2), over a whole file: the type first, then zeros. OFD locks belong to the descriptor, as flock's do.
+ENTER, LEAVE = (kind.to_bytes(2, sys.byteorder) + bytes(30) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries where somebody may cancel the wait
 
 
@@ -72,7 +80,11 @@ def acquire(path: str, *, shared: bool, blocking: bool, check: Callable[[], None
 def wait(fd: int, operation: int, path: str, *, blocking: bool, check: Callable[[], None] | None) -> None:
     """flock, in the kernel where nobody can cancel, else with growing pauses between tries."""
     if blocking and check is None:
+        with suppress(OSError):  # a file system without it: then without the turnstile
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, ENTER)
         fcntl.flock(fd, operation)
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, LEAVE)
         return
     pause = FIRST_PAUSE
     while True:

@@ -21,7 +21,7 @@ import os
 import re
 import time
 from binascii import crc32
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from pyrt import cgroupfs
 from pyrt.errors import ContainerNotFound, NameInUse, StoreError, UsageError
@@ -33,6 +33,7 @@ from pyrt.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 VERSION = 1
@@ -225,26 +226,30 @@ class Containers:
 
     def remove(self, record: Record) -> None:
         """Removes a container that nobody runs. Raises ContainerNotFound where somebody was faster."""
-        if not os.path.exists(self.file(record.id)):
-            raise ContainerNotFound(f"container {record.id[:12]}: no such container")
         self._end_orphan(record.id)
-        self.discard(record)
+        if not self.discard(record):
+            raise ContainerNotFound(f"container {record.id[:12]}: no such container")
 
-    def discard(self, record: Record) -> None:
-        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept. Raises StoreError
-        for a cgroup that stays: then its record stays too, for the next to try."""
+    def discard(self, record: Record) -> bool:
+        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept. False where
+        somebody else has just done it. Raises StoreError for a cgroup that stays: then its record stays too, for the next
+        to try."""
         remove_cgroups(record)
         if record.name != automatic_name(record.id):
-            with suppress(OSError):
+            with suppress(OSError), self._naming():
                 if os.readlink(f"{self._layout.names}/{record.name}") == record.id:
                     os.unlink(f"{self._layout.names}/{record.name}")
-        with suppress(FileNotFoundError):
+        try:
             os.unlink(self.file(record.id))
+            removed = True
+        except FileNotFoundError:
+            removed = False
         if not record.in_memory:
             hidden = f"{self._layout.tmp}/container-{record.id}"
             with suppress(FileNotFoundError):
                 os.rename(self.path(record.id), hidden)
                 remove_tree(hidden)
+        return removed
 
     def sweep(self) -> None:
         """Removes what dead owners have left: containers that were to go with them, half-made records, names and
@@ -252,7 +257,7 @@ class Containers:
         for container_id in self.ids():
             self._sweep_one(container_id, half_made=float("-inf"))
         for name in os.listdir(self._layout.names):
-            with suppress(OSError):
+            with suppress(OSError), self._naming():
                 if not os.path.exists(self.file(os.readlink(f"{self._layout.names}/{name}"))):
                     os.unlink(f"{self._layout.names}/{name}")
         for name in os.listdir(self._layout.containers):
@@ -328,20 +333,35 @@ class Containers:
     def register(self, record: Record) -> None:
         """Gives the container its name. Raises NameInUse."""
         link = f"{self._layout.names}/{record.name}"
-        for _ in range(2):
+        with self._naming():
             try:
                 os.symlink(record.id, link)
                 return
             except FileExistsError:
-                with suppress(FileNotFoundError):
-                    other = os.readlink(link)
-                    if os.path.exists(self.file(other)):
-                        raise NameInUse(
-                            f"container name {record.name!r}: taken by {other[:12]}",
-                            hint=f"pyrt rm {record.name}, or another --name",
-                        ) from None
-                    os.unlink(link)  # its container is gone: a kill came between the two
-        raise NameInUse(f"container name {record.name!r}: taken")
+                pass
+            try:
+                other = os.readlink(link)
+            except OSError:
+                raise NameInUse(
+                    f"container name {record.name!r}: something else stands there", hint="pyrt check --repair sets it aside"
+                ) from None
+            if os.path.exists(self.file(other)):
+                raise NameInUse(
+                    f"container name {record.name!r}: taken by {other[:12]}",
+                    hint=f"pyrt rm {record.name}, or another --name",
+                )
+            os.unlink(link)  # its container is gone: a kill came between the two
+            os.symlink(record.id, link)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Whoever looks at a name to change it does so alone: between the two it could become somebody else's."""
+        fd = os.open(self._layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def _read(self, container_id: str) -> Record | None:
         return read_record(self.file(container_id))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyrt.image_pull import pull
 from pyrt.store.store import Store
+from pyrt.store_check import check
 from tests.pull.leftovers import is_clean
 from tests.support import images
 from tests.support.fault_registry import noise
@@ -27,7 +28,7 @@ print(image.digest, kinds.count("unpack") > 0)
 """
 
 
-def test_sixteen_processes_fetch_each_blob_once(
+def test_st_13_sixteen_processes_fetch_each_blob_once(
     registry: RunningRegistry, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     layers = [
@@ -66,3 +67,4 @@ def test_sixteen_processes_fetch_each_blob_once(
     assert len(store.layers.names()) == 4
     assert len(store.images.list()) == 1
     assert is_clean(store)
+    assert check(store).problems == ()

@@ -23,6 +23,12 @@ with hold(sys.argv[1], remove=True):
 """
 
 
+def waits_for(path: str) -> bool:
+    """Whether somebody waits for a lock of this file (proc_locks(5))."""
+    inode = f":{os.stat(path).st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
 def test_threads_take_turns(tmp_path: Path) -> None:
     path, inside, most = str(tmp_path / "lock"), [0], [0]
 
@@ -51,7 +57,7 @@ def test_shared_holds_exclude_an_exclusive_one(tmp_path: Path) -> None:
         hold(path, shared=True, blocking=False).__enter__()
 
 
-def test_a_killed_holder_lets_go_at_once(tmp_path: Path) -> None:
+def test_st_15_a_killed_holder_lets_go_at_once(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
@@ -80,3 +86,47 @@ def test_no_descriptor_stays(tmp_path: Path) -> None:
     with hold(str(tmp_path / "lock")), pytest.raises(LockHeld):
         hold(str(tmp_path / "lock"), blocking=False).__enter__()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_st_15_an_exclusive_holder_gets_his_turn_among_shared_ones(tmp_path: Path) -> None:
+    """Many who hold it shared in turns that overlap, for ever: without a turnstile nobody else ever gets in."""
+    path, stop, rounds = str(tmp_path / "lock"), threading.Event(), [0] * 32
+
+    def share(number: int) -> None:
+        while not stop.is_set():
+            with hold(path, shared=True):
+                rounds[number] += 1
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=share, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    watchdog = threading.Timer(20, stop.set)
+    watchdog.start()
+    try:
+        for _ in range(20):
+            with hold(path):
+                pass
+        assert not stop.is_set(), "it took 20 s"
+        before = sum(rounds)
+        time.sleep(0.1)
+        assert sum(rounds) > before, "and the others go on"
+    finally:
+        watchdog.cancel()
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_st_15_a_holder_killed_in_the_turnstile_blocks_nobody(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with hold(path, shared=True), subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE) as waiter:
+        deadline = time.monotonic() + 20
+        while not waits_for(path):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        waiter.send_signal(signal.SIGKILL)
+        waiter.wait()
+        with hold(path, shared=True):
+            pass

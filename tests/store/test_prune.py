@@ -18,6 +18,7 @@ from pyrt.store.leases import lease
 from pyrt.store.prune import prune_images, remove_image
 from pyrt.store.records import Record
 from pyrt.store.store import Store
+from pyrt.store_check import check
 from tests.support import images
 
 BASE = images.layer(images.tar([images.Entry(name="base", content=b"shared")]))
@@ -106,7 +107,7 @@ def test_shared_layers_stay(store: Store, one: Image, two: Image) -> None:
     assert is_empty(store)
 
 
-def test_an_image_that_a_container_uses_stays(store: Store, one: Image) -> None:
+def test_st_18_an_image_that_a_container_uses_stays(store: Store, one: Image) -> None:
     record = container(store, one)
     with pytest.raises(UsageError, match="image one: container c1 uses it") as caught:
         remove_image(store, "one")
@@ -185,7 +186,7 @@ def test_the_index_of_another_tool_keeps_what_it_names(store: Store, tmp_path: P
     assert len(before) > 6
 
 
-def test_pulls_and_removals_at_once(store: Store, tmp_path: Path) -> None:
+def test_st_14_pulls_and_removals_at_once(store: Store, tmp_path: Path) -> None:
     """A pull that says that an image is here has it, whoever removes others meanwhile."""
     for name in ("one", "two"):
         bring(store, tmp_path, name)
@@ -228,3 +229,4 @@ def test_pulls_and_removals_at_once(store: Store, tmp_path: Path) -> None:
         assert store.images.present(image)
         assert all(store.content.has(layer.digest) for layer in image.layers)
     assert os.listdir(store.layout.tmp) == []
+    assert check(store).problems == ()

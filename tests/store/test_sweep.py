@@ -39,7 +39,7 @@ def test_what_a_killed_process_left_goes(store: Store) -> None:
     assert [name for name in os.listdir(store.layout.locks) if name.startswith("tmp-")] == []
 
 
-def test_what_somebody_works_on_stays(store: Store) -> None:
+def test_st_25_what_somebody_works_on_stays(store: Store) -> None:
     with entry(store.layout, "layer") as path:
         os.mkdir(path)
         assert sweep(store) == ()
@@ -73,7 +73,7 @@ def test_a_damaged_lease_is_only_junk(store: Store, content: bytes) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_junk_that_cannot_be_removed_is_a_warning(store: Store, tmp_path: Path) -> None:
+def test_st_24_junk_that_cannot_be_removed_is_a_warning(store: Store, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("kept")
