@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 
 from pyrt.store.channel import Cancelled, Scope
 from pyrt.store.compare import differences
+from pyrt.store.expansion import Expansion
 from pyrt.store.ingest import Layer, extractor, wrong_diff_id
 from pyrt.store.inventory import in_use
 from pyrt.store.leases import STORE_LOCK
 from pyrt.store.locks import hold
 from pyrt.store.staging import entry, sync_file_system
-from pyrt.store.expansion import Expansion
 from pyrt.store.unpack import unpack
 
 TYPE_CHECKING = False

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "MAX_ID": "the largest uid, as PYRT_MAX_ID",
     "_MAX_SIZE": "the largest integer of 64 bits",
     "_MAX_PORT": "TCP",
+    "MAX_BYTES": "a record that we write ourselves",
     "_MAX_PAGE": "what we serve ourselves",
 }
 

@@ -395,3 +395,43 @@ def test_a_pull_without_root() -> None:
         done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, home], capture_output=True, text=True)
         assert done.stderr == ""
         assert done.stdout == f"12345 {home}/.local/share/pyrt\n"
+
+
+def test_im_12_im_30_a_tree_is_not_found_by_a_claim(store: Store, tmp_path: Path) -> None:
+    """Two images of one configuration: the second one's layer is another, and its tree is here under the promised
+    digest. Whether the layer is new, or here with a tree of its own, it is compared."""
+    honest = images.image([FILE])
+    pull(layout(tmp_path, honest, "localhost/honest:1"), store=store)
+    other = images.layer(images.tar([Entry(name="file", content=b"poison")]))
+    claimed = images.image([replace(other, diff_id=FILE.diff_id)])
+    assert claimed.blobs[1] == honest.blobs[1]  # the configurations
+    for _ in range(2):
+        with pytest.raises(DigestMismatch, match="the tar has digest"):
+            pull(layout(tmp_path, claimed, "localhost/claimed:1"), store=store)
+        with pytest.raises(ImageNotFound):
+            store.images.find("localhost/claimed:1")
+        pull(layout(tmp_path, images.image([other]), "localhost/other:1"), store=store)  # now its blob is here
+    assert tree(store, pull("localhost/honest:1", store=store)) == {"file": b"content"}
+    assert is_clean(store)
+
+
+def test_im_30_what_was_compared_is_not_compared_again(store: Store, tmp_path: Path) -> None:
+    """The twin: base layers that other images have are taken as they are."""
+    pull(layout(tmp_path, images.image([FILE]), "localhost/base:1"), store=store)
+    above = images.layer(images.tar([Entry(name="above")]))
+    events: list[PullEvent] = []
+    pull(layout(tmp_path, images.image([FILE, above]), "localhost/above:1"), store=store, progress=events.append)
+    assert {event.digest for event in events if event.kind == "exists"} == {FILE.digest}
+
+
+def test_tx_80_a_layer_that_failed_leaves_nothing_to_the_next(store: Store, tmp_path: Path) -> None:
+    """CVE-2026-44517: what was unpacked before the error, a link to the outside among it, is met by nobody."""
+    half = images.tar([Entry(name="leftover"), Entry(name="d", kind="sym", link="/tmp"), Entry(name="../x")])
+    good = images.layer(images.tar([Entry(name="d/file", content=b"x")]))
+    for image in (images.image([images.layer(half)]), images.image([good, images.layer(half)])):
+        with pytest.raises(LayerError):
+            pull(layout(tmp_path, image), store=store)
+        assert is_empty(store)
+    image = pull(layout(tmp_path, images.image([good])), store=store)
+    assert tree(store, image) == {"d/file": b"x"}
+    assert os.listdir(store.layers.path(image.diff_ids[0])) == ["d"]

@@ -116,9 +116,10 @@ def shown(name: str, value: float) -> str:
 
 def _users(name: str) -> tuple[str, ...]:
     folder, suffix = ("csrc", ".c") if name.startswith("PYRT_") else ("pyrt", ".py")
-    files = [path for path in sorted((ROOT / folder).rglob(f"*{suffix}")) if path.parent.name != "fuzz" and re.search(rf"\b{name}\b", path.read_text())]
-    headers = sorted((ROOT / "csrc").glob("*.h")) if folder == "csrc" and not files else []
-    files += [path for path in headers if path != BOUNDS and re.search(rf"\b{name}\b", path.read_text())]
+    sources = [path for path in sorted((ROOT / folder).rglob(f"*{suffix}")) if path.parent.name != "fuzz"]
+    headers = sorted((ROOT / folder).glob("*.h"))
+    files = [path for path in sources if re.search(rf"\b{name}\b", path.read_text())]
+    files = files or [path for path in headers if path != BOUNDS and re.search(rf"\b{name}\b", path.read_text())]
     return tuple(str(path.relative_to(ROOT)) for path in files if path != LIMITS)
 
 
