@@ -99,7 +99,7 @@ def test_id_13_environment_is_the_images_and_what_was_asked_for(store, monkeypat
     }  # fmt: skip
 
 
-def test_configuration_of_the_image_is_used(store):
+def test_bn_11_configuration_of_the_image_is_used(store):
     assert run("configured", store=store).stdout == b"entry cmd\n"
     assert run("configured", ["own"], store=store).stdout == b"entry own\n"
     script = "id -u; id -g; id -G; pwd; stat -c %U:%G /made/here; cat /data/file; touch /data/new && echo writable"
@@ -267,7 +267,7 @@ def test_resolver_and_hosts_are_ours_even_behind_links(busybox):
     assert all(line in text for line in Path("/etc/resolv.conf").read_text().splitlines())
 
 
-def test_links_of_the_image_stay_inside(busybox, tmp_path):
+def test_bn_01_links_of_the_image_stay_inside(busybox, tmp_path):
     (tmp_path / "f").write_text("x")
     mounts = [Mount(kind="bind", source=str(tmp_path), target=target) for target in ("/var/run/x", "/out/y", "/dangling/z")]
     listing = busybox("ls -d /run/x/f /tmp/y/f /not/there/z/f", image="links", mounts=mounts)
@@ -430,11 +430,11 @@ def test_the_name_of_the_module_is_not_in_the_way():
     assert callable(pyrt.run) and callable(pyrt.pull)
 
 
-def test_an_image_may_have_a_layer_twice(store):
+def test_im_15_an_image_may_have_a_layer_twice(store):
     assert run("twice", ["cat", "/again", "/between"], store=store).stdout == b"again between"
 
 
-def test_an_image_may_have_no_layer(store):
+def test_im_14_an_image_may_have_no_layer(store):
     mounts = [Mount(kind="bind", source="/bin/busybox", target="/sh", read_only=True)]
     result = run("nothing", ["/sh", "-c", "echo x > /new; read x < /new; echo $x"], mounts=mounts, store=store)
     assert result.stdout == b"x\n"
