@@ -35,8 +35,9 @@
 #define PYRT_MAX_OPEN_DIRECTORIES 128
 /* Depth of a directory tree that an entry may replace; each level holds one file descriptor. */
 #define PYRT_MAX_REMOVAL_DEPTH 128
-/* Bytes of names of directories that a digest has still to enter: millions of them. */
-#define PYRT_MAX_PENDING ((size_t)1 << 26)
+/* Bytes of names of directories that a digest has still to enter: a million of them, and little enough for three layers
+   at once. */
+#define PYRT_MAX_PENDING ((size_t)32 << 20)
 /* Bytes of memory for the attributes of directories, which wait for the end: enough for a quarter of a million of them,
    and little enough for three layers at once. */
 #define PYRT_MAX_DEFERRED ((size_t)48 << 20)

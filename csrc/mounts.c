@@ -34,6 +34,7 @@ struct mount_attributes {
     uint64_t set, clear, propagation, userns;
 };
 
+#define FD_DIRECTORY "/proc/self/fd/"
 #define OPTIONS_SIZE 4096 /* mount(2) takes a page of options */
 
 /* Appends text to a bounded string; returns the new length, or SIZE_MAX and E2BIG once it does not fit. */
@@ -51,13 +52,14 @@ static int open_directory(const char *path) {
     return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Appends key and the /proc/self/fd name of the directory: no path of the host is in the options, so none has to be
- * escaped, none shows in the container's mountinfo, and 200 layers fit. The fds end with the exec. */
+/* Appends key and the name of the directory below /proc/self/fd, where we are while overlay looks for it: no path of the
+ * host is in the options, so none has to be escaped, none shows in the container's mountinfo, and the 500 layers fit that
+ * overlay stacks at most. The fds end with the exec. */
 static size_t append_directory(char *options, size_t length, const char *key, const char *path) {
     int fd = open_directory(path);
     if (fd < 0)
         return SIZE_MAX;
-    return append(options, append(options, length, key), pyrt_fd_path(fd).text);
+    return append(options, append(options, length, key), pyrt_fd_path(fd).text + sizeof FD_DIRECTORY - 1);
 }
 
 static int open_new_root(struct pyrt_walk *walk) {
@@ -68,6 +70,8 @@ static int open_new_root(struct pyrt_walk *walk) {
 int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op) {
     char options[OPTIONS_SIZE];
     size_t length = 0;
+    pyrt_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int failed;
     for (const char *lower = op->source; *lower; lower += strlen(lower) + 1) {
         length = append_directory(options, length, length ? ":" : "lowerdir=", lower);
         if (length == SIZE_MAX)
@@ -87,7 +91,10 @@ int pyrt_mount_overlay(struct pyrt_walk *walk, const struct pyrt_step *op) {
         length = append(options, length, ",userxattr");
     if (length == SIZE_MAX)
         return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "options");
-    if (mount("overlay", walk->launch->newroot, "overlay", (unsigned long)op->mount_flags, options) < 0)
+    if (here < 0 || chdir(FD_DIRECTORY) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, FD_DIRECTORY);
+    failed = mount("overlay", walk->launch->newroot, "overlay", (unsigned long)op->mount_flags, options);
+    if (failed < 0 || fchdir(here) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_OVERLAY, "overlay");
     return open_new_root(walk);
 }

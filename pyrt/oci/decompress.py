@@ -8,8 +8,8 @@ gzip and tapes have it; anything else there is an error, as for Go's readers (um
 from __future__ import annotations
 
 import sys
-import threading
 import zlib
+from _thread import allocate_lock
 from contextlib import nullcontext
 
 from pyrt.errors import LayerError
@@ -41,7 +41,7 @@ OTHERS = ((b"\xfd7zXZ\x00", "xz"), (b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "lz4
 TAR_MAGIC_END = 512
 FIRST_PIECE = 4096
 LONGEST_FRAME_HEADER = 18
-ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = allocate_lock()
 """Held for a zstd frame with a large window: the window is memory, and three layers are unpacked at once."""
 
 

@@ -84,7 +84,7 @@ TAGS = 100_000
 """Tags of one repository."""
 
 CREDENTIAL_FILE_BYTES = 1 << 20
-"""auth.json or config.json, and the answer of a credential helper."""
+"""auth.json or config.json."""
 
 # Registry: time
 

@@ -10,16 +10,16 @@ import errno
 import os
 import threading
 from collections import deque
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
-from pyrt.errors import DigestMismatch, LayerError, NoSpace, SizeMismatch
+from pyrt.errors import DigestMismatch, ImageError, LayerError, NoSpace, SizeMismatch, StoreError
 from pyrt.oci import limits
 from pyrt.store.channel import Cancelled, Scope
 from pyrt.store.expansion import Expansion
 from pyrt.store.garbage import named
 from pyrt.store.progress import PullEvent
 from pyrt.store.staging import discard, sync_file_system
-from pyrt.store.unpack import drain, unpack
+from pyrt.store.unpack import unpack
 from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -113,6 +113,7 @@ class Work:
         self._lease = lease
         self._progress = progress
         self._expansion = Expansion.of_image()
+        self._pairs: set[tuple[Digest, Digest]] | None = None  # blob and tree of the images of the index
         self._named: set[str] | None = None  # what the images of the index consist of, once somebody wants to know
         self._places: set[str] = set()
         self._one_at_a_time = threading.Lock()
@@ -149,20 +150,51 @@ class Work:
         with content.writer(blob, scope.check) as writer, self._place(writer.path):
             here = content.has(blob.digest)
             unpacked = layer.diff_id is not None and self._store.layers.has(layer.diff_id)
-            if here and unpacked:
+            if here and unpacked and self._belong_together(layer):
                 self.report("exists", blob)
                 return layer
             with closing(self._kept(blob) if here else self._fetched(writer, blob, scope)) as chunks:
                 if unpacked:  # the same tree in another compression; the blob is missing for the OCI layout
-                    drain(chunks)
+                    self._compare(layer, chunks, scope)
                     scope.check()
                     self._sync_a_repair(blob.digest)
-                    writer.commit()
+                    if not here:
+                        writer.commit()
                     complete = layer
                 else:
                     complete = self._unpack(layer, chunks, None if here else writer, scope)
         self.report("done", blob)
         return complete
+
+    def _belong_together(self, layer: Layer) -> bool:
+        """Whether an image of the index has this blob for this tree: then it was unpacked from it, or compared. Else the
+        configuration may only claim it, because a tree that is here is found by that claim."""
+        with self._one_at_a_time:
+            if self._pairs is None:
+                self._pairs = set()
+                for record in self._store.images.list():
+                    with suppress(ImageError, StoreError):  # a damaged image vouches for nothing
+                        image = self._store.images.load(record)
+                        blobs = (one.digest for one in image.layers)
+                        self._pairs.update(zip(blobs, image.diff_ids, strict=True))
+        return (layer.blob.digest, layer.diff_id) in self._pairs
+
+    def _compare(self, layer: Layer, chunks: Iterator[bytes], scope: Scope) -> None:
+        """The blob's tar has to be that of the tree that is here; it is hashed and not unpacked again."""
+        try:
+            result = unpack(
+                chunks,
+                NoUnpacker,
+                scope,
+                label=f"layer {layer.blob.digest}",
+                expansion=Expansion.of_layer(self._expansion),
+                watch=lambda size: None,
+            )
+        except Cancelled:
+            self.scope.check()
+            raise scope.error or Cancelled() from None
+        if layer.diff_id != result.diff_id:
+            raise wrong_diff_id(layer, result.diff_id)
 
     def _unpack(self, layer: Layer, chunks: Iterator[bytes], writer: BlobWriter | None, scope: Scope) -> Layer:
         """Unpack into a place of its own; blob and tree become visible when everything about them is right."""
@@ -241,6 +273,14 @@ class Work:
             self._store.content.remove(blob.digest)
             actual = f"{blob.digest.algorithm}:{hasher.hexdigest()}"
             raise Damaged(f"blob {blob.digest}: damaged in the store", expected=str(blob.digest), actual=actual)
+
+
+class NoUnpacker:
+    """For a tar that is only hashed."""
+
+    def feed(self, data: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def close(self) -> None: ...
 
 
 def extractor(root: int) -> Unpacker:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyrt.store.layers import StagedLayer
     from pyrt.store.store import Store
 
-MOST_PATHS = 8  # that differ, of one layer
+SHOWN_PATHS = 8  # that differ, of one layer
 CLOCK = 1.0  # seconds: the times of files lag behind the clock by a tick
 
 
@@ -42,7 +42,7 @@ class Again:
         except OSError:
             return ()
         try:
-            return differences(self._staged.fd, fd, self._since, MOST_PATHS)
+            return differences(self._staged.fd, fd, self._since, SHOWN_PATHS)
         except OSError as error:
             return (f"/{error.filename or ''}: {error.strerror}",)
         finally:

@@ -1,4 +1,4 @@
-"""IM-01: no digest that is not one gets past the parser."""
+"""No digest that is not one gets past the parser."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "why"), BAD)
-def test_bad_digest_is_refused(text: str, why: str) -> None:
+def test_im_01_bad_digest_is_refused(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         Digest.parse(text)
 
 
-def test_bad_digest_cannot_be_constructed() -> None:
+def test_im_01_bad_digest_cannot_be_constructed() -> None:
     with pytest.raises(UsageError):
         Digest(algorithm="sha256", hex="../x")
 

@@ -1,4 +1,4 @@
-"""IM-06, IM-07: JSON that has one meaning, and that costs no more than its bytes."""
+"""JSON that has one meaning, and that costs no more than its bytes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("raw", "why"), BAD, ids=range(len(BAD)))
-def test_bad_document(raw: bytes, why: str) -> None:
+def test_im_07_bad_document(raw: bytes, why: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse_json(raw, "manifest")
     assert str(caught.value).startswith("manifest ")
@@ -75,7 +75,7 @@ def test_bad_document(raw: bytes, why: str) -> None:
         b'{"a":-1,"b":1.5e3,"c":18446744073709551615}',
     ],
 )
-def test_good_document_is_what_json_says(raw: bytes) -> None:
+def test_im_07_good_document_is_what_json_says(raw: bytes) -> None:
     assert parse_json(raw, "manifest").fields == json.loads(raw)
 
 

@@ -1,4 +1,4 @@
-"""IM-12, IM-13, IM-19, IM-20: image configurations."""
+"""Image configurations."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "why"), BAD, ids=[why for _, why in BAD])
-def test_bad_configuration(fields: dict[str, object], why: str) -> None:
+def test_im_13_im_19_bad_configuration(fields: dict[str, object], why: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         ImageConfig.parse(config(**fields))
     assert why in str(caught.value)
@@ -139,7 +139,7 @@ def test_image_is_manifest_and_configuration() -> None:
 
 
 @pytest.mark.parametrize("diff_ids", [[], [SHA], [SHA] * 3])
-def test_diff_ids_are_as_many_as_layers(diff_ids: list[str]) -> None:
+def test_im_12_diff_ids_are_as_many_as_layers(diff_ids: list[str]) -> None:
     rootfs = {"type": "layers", "diff_ids": diff_ids}
     manifest, parsed = parts(images.image([images.layer(b"a")] * 2, more={"rootfs": rootfs}))
     with pytest.raises(InvalidManifest, match=f"2 layers, the image configuration {len(diff_ids)} diff ids"):

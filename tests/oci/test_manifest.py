@@ -1,4 +1,4 @@
-"""IM-01, IM-06, IM-08, IM-09, IM-14, IM-16: what is an image's manifest, and what only looks like one."""
+"""What is an image's manifest, and what only looks like one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_image_manifest(compression: str, docker: bool) -> None:
 
 
 @pytest.mark.parametrize("docker", [False, True])
-def test_index(docker: bool) -> None:
+def test_bn_14_index(docker: bool) -> None:
     parts = [images.image([], platform=platform) for platform in ("linux/amd64", "linux/arm64/v8")]
     built = images.index(parts, docker=docker, attested=True)
     parsed = parse_document(built.top.content, built.top.media_type)
@@ -127,13 +127,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("raw", "content_type", "why"), BAD, ids=range(len(BAD)))
-def test_bad_document(raw: bytes, content_type: str | None, why: str) -> None:
+def test_im_01_im_14_bad_document(raw: bytes, content_type: str | None, why: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse_document(raw, content_type)
     assert why in str(caught.value)
 
 
-def test_too_many_index_entries() -> None:
+def test_im_06_too_many_index_entries() -> None:
     raw = json.dumps({"schemaVersion": 2, "manifests": [{"digest": SHA}] * (limits.INDEX_ENTRIES + 1)}).encode()
     with pytest.raises(InvalidManifest, match="entries, more than"):
         parse_document(raw, None)
@@ -148,7 +148,7 @@ def test_too_many_index_entries() -> None:
         ({"config": {**CONFIG, "mediaType": media_types.OCI_LAYER}}, "layer.v1.tar"),
     ],
 )
-def test_artifact_is_not_an_image(fields: dict[str, object], kind: str) -> None:
+def test_im_09_artifact_is_not_an_image(fields: dict[str, object], kind: str) -> None:
     with pytest.raises(InvalidManifest, match=f"not an image: an artifact of type .*{kind}"):
         parse_document(manifest(**fields), None)
 
@@ -161,12 +161,12 @@ def test_layers_that_are_not_distributed_are_refused_by_name(media_type: str) ->
 
 
 @pytest.mark.parametrize("layers", [None, []])
-def test_image_without_layers(layers: object) -> None:
+def test_im_14_image_without_layers(layers: object) -> None:
     parsed = parse_document(manifest(layers=layers), None)
     assert isinstance(parsed, Manifest) and parsed.layers == ()
 
 
-def test_most_layers() -> None:
+def test_im_14_most_layers() -> None:
     parsed = parse_document(manifest(layers=[LAYER] * limits.LAYERS), None)
     assert isinstance(parsed, Manifest) and len(parsed.layers) == limits.LAYERS
 
@@ -210,7 +210,7 @@ def test_descriptor_goes_round() -> None:
     assert descriptor.to_json() == {**ENTRY, **fields}
 
 
-def test_embedded_data_has_to_be_the_content() -> None:
+def test_im_16_embedded_data_has_to_be_the_content() -> None:
     content = b"content"
     good = {"digest": str(Digest.of(content)), "size": len(content), "data": base64.b64encode(content).decode()}
     assert read_descriptor(**good).size == 7

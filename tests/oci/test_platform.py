@@ -1,4 +1,4 @@
-"""IM-11: platforms, as containerd normalises and orders them."""
+"""Platforms, as containerd normalises and orders them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ MATCHES = [
 
 
 @pytest.mark.parametrize(("wanted", "offered", "fits"), MATCHES)
-def test_matches(wanted: str, offered: str, fits: bool) -> None:
+def test_im_11_matches(wanted: str, offered: str, fits: bool) -> None:
     assert matches(Platform.parse(wanted), Platform.parse(offered)) is fits
 
 
@@ -119,19 +119,19 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("wanted", "offered", "position"), CHOICES)
-def test_choice(wanted: str, offered: list[str | None], position: int) -> None:
+def test_im_11_choice(wanted: str, offered: list[str | None], position: int) -> None:
     entries = [entry(platform, number) for number, platform in enumerate(offered)]
     assert choose(Platform.parse(wanted), entries) is entries[position]
 
 
-def test_attestation_with_a_platform_is_not_an_image() -> None:
+def test_im_11_attestation_with_a_platform_is_not_an_image() -> None:
     entries = [entry("linux/amd64", about="attestation-manifest"), entry("linux/amd64", 1)]
     assert choose(Platform.parse("linux/amd64"), entries) is entries[1]
     with pytest.raises(PlatformNotFound):
         choose(Platform.parse("linux/amd64"), entries[:1])
 
 
-def test_no_match_lists_what_there_is() -> None:
+def test_im_11_no_match_lists_what_there_is() -> None:
     entries = [entry("linux/arm/v7"), entry("windows/amd64"), entry("unknown/unknown"), entry("linux/arm/v7", 1)]
     with pytest.raises(
         PlatformNotFound, match="no image for platform linux/s390x: there is linux/arm/v7, windows"

@@ -100,7 +100,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "canonical", "familiar", "api_host"), GOOD)
-def test_good_reference(text: str, canonical: str, familiar: str, api_host: str | None) -> None:
+def test_rg_37_good_reference(text: str, canonical: str, familiar: str, api_host: str | None) -> None:
     reference = Reference.parse(text)
     assert str(reference) == canonical
     assert reference.familiar() == familiar
@@ -108,7 +108,7 @@ def test_good_reference(text: str, canonical: str, familiar: str, api_host: str 
 
 
 @pytest.mark.parametrize(("text", "why"), BAD, ids=[text[:30] for text, _ in BAD])
-def test_bad_reference_names_the_wrong_part(text: str, why: str) -> None:
+def test_rg_42_bad_reference_names_the_wrong_part(text: str, why: str) -> None:
     with pytest.raises(InvalidReference) as caught:
         Reference.parse(text)
     assert why in str(caught.value)

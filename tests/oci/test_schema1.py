@@ -162,13 +162,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("raw", "why"), BAD, ids=range(len(BAD)))
-def test_bad_manifest(raw: bytes, why: str) -> None:
+def test_im_18_bad_manifest(raw: bytes, why: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse_document(raw, media_types.SCHEMA1_SIGNED)
     assert why in str(caught.value)
 
 
-def test_schema1_that_is_served_as_something_else() -> None:
+def test_im_18_schema1_that_is_served_as_something_else() -> None:
     with pytest.raises(InvalidManifest, match="schema 1 manifest that was served as"):
         parse_document(plain(), media_types.OCI_MANIFEST)
 

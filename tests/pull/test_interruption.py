@@ -144,7 +144,7 @@ def test_others_clean_up_around_a_pull(tmp_path: Path, environ: dict[str, str]) 
 
 
 @pytest.mark.parametrize("pause", [0.2, 20.0])
-def test_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str], pause: float) -> None:
+def test_rg_45_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str], pause: float) -> None:
     """Also where the registry has gone silent in the middle of a layer: the user does not wait for it."""
     store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(6 << 20))])
     with FaultRegistry() as registry:

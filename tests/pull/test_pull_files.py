@@ -78,7 +78,7 @@ def test_a_layout_of_one_image(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", images.COMPRESSIONS)
 @pytest.mark.parametrize("docker", [False, True])
-def test_every_compression_and_form(store: Store, tmp_path: Path, compression: str, docker: bool) -> None:
+def test_bn_08_bn_14_every_compression_and_form(store: Store, tmp_path: Path, compression: str, docker: bool) -> None:
     image = pull(layout(tmp_path, images.busybox(compression, docker=docker)), store=store)
     assert tree(store, image)["etc/group"] == images.GROUP.encode()
     assert os.path.islink(f"{store.layers.path(image.diff_ids[0])}/bin/sh")
@@ -96,7 +96,7 @@ def test_the_same_tree_in_another_compression_is_unpacked_once(store: Store, tmp
     assert store.content.has(second.layers[0].digest)
 
 
-def test_a_layer_that_is_there_three_times_comes_once(store: Store, tmp_path: Path) -> None:
+def test_im_15_a_layer_that_is_there_three_times_comes_once(store: Store, tmp_path: Path) -> None:
     other = images.layer(images.tar([Entry(name="other")]))
     events: list[PullEvent] = []
     image = pull(
@@ -107,7 +107,7 @@ def test_a_layer_that_is_there_three_times_comes_once(store: Store, tmp_path: Pa
     assert len(store.layers.names()) == 2
 
 
-def test_an_image_without_layers(store: Store, tmp_path: Path) -> None:
+def test_im_14_an_image_without_layers(store: Store, tmp_path: Path) -> None:
     image = pull(layout(tmp_path, images.image([])), store=store)
     assert image.layers == ()
     assert store.images.find("busybox")
@@ -149,7 +149,7 @@ def test_the_prefixes_are_those_of_the_transports() -> None:
     assert len(TRANSPORTS) == len(transports._OPENERS)
 
 
-def test_an_archive_does_not_take_a_name_by_itself(store: Store, tmp_path: Path) -> None:
+def test_im_28_an_archive_does_not_take_a_name_by_itself(store: Store, tmp_path: Path) -> None:
     trusted = pull(layout(tmp_path, images.busybox()), store=store)
     directory = tmp_path / "evil"
     directory.mkdir()
@@ -208,7 +208,7 @@ def test_another_platform_takes_the_name(store: Store, tmp_path: Path) -> None:
         pull("busybox", store=store, policy="never", platform="linux/amd64", environ={"HOME": "/nowhere"})
 
 
-def test_an_image_for_one_other_platform(store: Store, tmp_path: Path) -> None:
+def test_im_11_an_image_for_one_other_platform(store: Store, tmp_path: Path) -> None:
     text = layout(tmp_path, images.busybox(platform="linux/riscv64"))
     with pytest.raises(PlatformNotFound, match="it is for linux/riscv64"):
         pull(text, store=store, platform="linux/s390x")
@@ -218,7 +218,7 @@ def test_an_image_for_one_other_platform(store: Store, tmp_path: Path) -> None:
     assert [event.text for event in notes if event.kind == "note"][0].startswith("the image is for linux/riscv64, this")
 
 
-def test_indexes_inside_indexes(store: Store, tmp_path: Path) -> None:
+def test_im_10_indexes_inside_indexes(store: Store, tmp_path: Path) -> None:
     built = images.busybox()
     nested = built
     for _ in range(4):
@@ -255,7 +255,7 @@ def broken_layer(content: bytes, **changes: object) -> BuiltImage:
         (images.image([FILE], more={"rootfs": {"type": "foo", "diff_ids": []}}), InvalidManifest, "rootfs.type"),
     ],
 )
-def test_a_bad_image_leaves_nothing(
+def test_im_03_im_12_a_bad_image_leaves_nothing(
     store: Store, tmp_path: Path, image: BuiltImage, error: type[ImageError], words: str
 ) -> None:
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
@@ -284,7 +284,7 @@ def test_a_failed_pull_leaves_the_old_image(store: Store, tmp_path: Path) -> Non
     assert is_clean(store)
 
 
-def test_flipped_bits_in_a_layout_are_a_wrong_digest(store: Store, tmp_path: Path) -> None:
+def test_im_03_flipped_bits_in_a_layout_are_a_wrong_digest(store: Store, tmp_path: Path) -> None:
     built = images.busybox()
     text = layout(tmp_path, built)
     path = Path(text.split(":")[1], "blobs", *built.blobs[-1].digest.split(":"))
@@ -354,7 +354,7 @@ def test_damaged_documents_are_replaced(store: Store, tmp_path: Path, damage: by
         assert store.content.read(digest) == raw
 
 
-def test_more_layers_than_overlay_can_stack(store: Store, tmp_path: Path) -> None:
+def test_im_14_more_layers_than_overlay_can_stack(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest, match="501 layers"):
         pull(layout(tmp_path, images.image([FILE] * 501)), store=store)
     assert len(pull(layout(tmp_path, images.image([FILE] * 500)), store=store).layers) == 500
@@ -395,3 +395,43 @@ def test_a_pull_without_root() -> None:
         done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, home], capture_output=True, text=True)
         assert done.stderr == ""
         assert done.stdout == f"12345 {home}/.local/share/pyrt\n"
+
+
+def test_im_12_im_30_a_tree_is_not_found_by_a_claim(store: Store, tmp_path: Path) -> None:
+    """Two images of one configuration: the second one's layer is another, and its tree is here under the promised
+    digest. Whether the layer is new, or here with a tree of its own, it is compared."""
+    honest = images.image([FILE])
+    pull(layout(tmp_path, honest, "localhost/honest:1"), store=store)
+    other = images.layer(images.tar([Entry(name="file", content=b"poison")]))
+    claimed = images.image([replace(other, diff_id=FILE.diff_id)])
+    assert claimed.blobs[1] == honest.blobs[1]  # the configurations
+    for _ in range(2):
+        with pytest.raises(DigestMismatch, match="the tar has digest"):
+            pull(layout(tmp_path, claimed, "localhost/claimed:1"), store=store)
+        with pytest.raises(ImageNotFound):
+            store.images.find("localhost/claimed:1")
+        pull(layout(tmp_path, images.image([other]), "localhost/other:1"), store=store)  # now its blob is here
+    assert tree(store, pull("localhost/honest:1", store=store)) == {"file": b"content"}
+    assert is_clean(store)
+
+
+def test_im_30_what_was_compared_is_not_compared_again(store: Store, tmp_path: Path) -> None:
+    """The twin: base layers that other images have are taken as they are."""
+    pull(layout(tmp_path, images.image([FILE]), "localhost/base:1"), store=store)
+    above = images.layer(images.tar([Entry(name="above")]))
+    events: list[PullEvent] = []
+    pull(layout(tmp_path, images.image([FILE, above]), "localhost/above:1"), store=store, progress=events.append)
+    assert {event.digest for event in events if event.kind == "exists"} == {FILE.digest}
+
+
+def test_tx_80_a_layer_that_failed_leaves_nothing_to_the_next(store: Store, tmp_path: Path) -> None:
+    """CVE-2026-44517: what was unpacked before the error, a link to the outside among it, is met by nobody."""
+    half = images.tar([Entry(name="leftover"), Entry(name="d", kind="sym", link="/tmp"), Entry(name="../x")])
+    good = images.layer(images.tar([Entry(name="d/file", content=b"x")]))
+    for image in (images.image([images.layer(half)]), images.image([good, images.layer(half)])):
+        with pytest.raises(LayerError):
+            pull(layout(tmp_path, image), store=store)
+        assert is_empty(store)
+    image = pull(layout(tmp_path, images.image([good])), store=store)
+    assert tree(store, image) == {"d/file": b"x"}
+    assert os.listdir(store.layers.path(image.diff_ids[0])) == ["d"]

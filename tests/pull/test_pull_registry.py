@@ -89,7 +89,7 @@ def test_a_tag_that_is_not_there_leaves_nothing(
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_schema_1_becomes_an_oci_image(store: Store, environ: dict[str, str], signed: bool) -> None:
+def test_im_18_schema_1_becomes_an_oci_image(store: Store, environ: dict[str, str], signed: bool) -> None:
     layers = [images.layer(images.tar([Entry(name=f"f{number}")])) for number in range(3)]
     made = schema1.steps(layers, empty_after=(1,))
     raw = schema1.signed(schema1.unsigned(made)) if signed else schema1.unsigned(made)
@@ -127,7 +127,7 @@ def test_a_blob_that_stays_wrong_is_an_error(store: Store, environ: dict[str, st
         pull(f"{registry.host}/x", store=store, environ=environ)  # the registry has come to its senses
 
 
-def test_a_killed_download_goes_on_where_it_was(store: Store, environ: dict[str, str]) -> None:
+def test_rg_29_a_killed_download_goes_on_where_it_was(store: Store, environ: dict[str, str]) -> None:
     data = images.tar([Entry(name="f", content=noise(3 << 20))])
     with FaultRegistry() as registry:
         _, layer = served(registry, "x", "latest", data)
@@ -161,7 +161,7 @@ def test_a_registry_that_breaks_off_for_good(store: Store, environ: dict[str, st
     assert is_empty(store)
 
 
-def test_layers_come_three_at_once(store: Store, environ: dict[str, str]) -> None:
+def test_rg_44_layers_come_three_at_once(store: Store, environ: dict[str, str]) -> None:
     with FaultRegistry() as registry:
         layers = [images.layer(images.tar([Entry(name=f"f{n}", content=noise(2 << 20, n))]), "") for n in range(6)]
         built = images.image(layers)

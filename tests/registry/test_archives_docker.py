@@ -58,7 +58,7 @@ FILES: list[tuple[str, bytes | str]] = [
 ]
 
 
-def test_archive_by_skopeo(tmp_path: Path) -> None:
+def test_bn_14_archive_by_skopeo(tmp_path: Path) -> None:
     built = images.busybox()
     archive = image_tools.docker_archive(tmp_path, built)
     for name in ("", ":busybox", ":docker.io/library/busybox:latest", ":@0"):
@@ -70,7 +70,7 @@ def test_archive_by_skopeo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
-def test_archive_by_podman(tmp_path: Path, form: str) -> None:
+def test_bn_14_archive_by_podman(tmp_path: Path, form: str) -> None:
     archive = image_tools.docker_archive(tmp_path, images.busybox())
     target = image_tools.podman_save(archive, tmp_path / "saved.tar", form)
     with opened(f"{form}:{target}") as source:
@@ -151,7 +151,7 @@ def test_new_form_with_compressed_layers(tmp_path: Path) -> None:
     assert [str(layer.digest) for layer in found.layers] == [images.sha256(layer) for layer in packed]
 
 
-def test_repeated_layer(tmp_path: Path) -> None:
+def test_im_15_repeated_layer(tmp_path: Path) -> None:
     config = images.image([images.layer(LAYERS[1])] * 3).blobs[1].content
     files = [("config", config), ("l", LAYERS[1]), manifest(one(Config="config", Layers=["l", "l", "l"]))]
     with opened(f"docker-archive:{write(tmp_path / 'a.tar', files)}") as source:
@@ -223,7 +223,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("members", "error", "why"), BAD, ids=[why for _, _, why in BAD])
-def test_bad_archive(tmp_path: Path, members: Any, error: type[Exception], why: str) -> None:
+def test_im_27_bad_archive(tmp_path: Path, members: Any, error: type[Exception], why: str) -> None:
     archive = write(tmp_path / "a.tar", members)
     with pytest.raises(error) as caught, opened(f"docker-archive:{archive}"):
         pass
@@ -231,7 +231,7 @@ def test_bad_archive(tmp_path: Path, members: Any, error: type[Exception], why: 
     assert not isinstance(caught.value, LayerError)
 
 
-def test_member_that_is_a_fifo(tmp_path: Path) -> None:
+def test_im_27_member_that_is_a_fifo(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
     with tarfile.open(archive, "w") as tar:
         info = tarfile.TarInfo("manifest.json")

@@ -171,7 +171,7 @@ def test_layer_with_another_size_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "symlink", "fifo", "directory"])
-def test_blob_that_is_no_file(tmp_path: Path, kind: str) -> None:
+def test_im_27_blob_that_is_no_file(tmp_path: Path, kind: str) -> None:
     built = small()
     images.write_layout(tmp_path, {"a": built})
     path = blob_path(tmp_path, built.blobs[-1].digest)
@@ -201,7 +201,7 @@ def test_document_that_is_a_symlink_or_huge(tmp_path: Path, name: str) -> None:
         pass
 
 
-def test_digests_of_the_index_are_validated_before_a_path_is_made(tmp_path: Path) -> None:
+def test_im_01_digests_of_the_index_are_validated_before_a_path_is_made(tmp_path: Path) -> None:
     images.write_layout(tmp_path / "layout", {"a": small()})
     (tmp_path / "secret").write_text("x")
     index = tmp_path / "layout" / "index.json"
@@ -255,7 +255,7 @@ def rewrite(archive: Path, target: Path, change: str) -> None:
         ("device", "not a plain file"),
     ],
 )
-def test_archive_with_something_else_than_files(tmp_path: Path, change: str, why: str) -> None:
+def test_im_27_archive_with_something_else_than_files(tmp_path: Path, change: str, why: str) -> None:
     archive = image_tools.oci_archive(tmp_path, small())
     rewrite(archive, tmp_path / "bad.tar", change)
     with pytest.raises(InvalidManifest, match=why), opened(f"oci-archive:{tmp_path / 'bad.tar'}"):

@@ -127,15 +127,13 @@ def test_realm_with_a_query_and_access_token(world: World) -> None:
         ("", ["repository:a/b:pull"]),
     ],
 )
-def test_only_pull_is_asked_for(world: World, scope: str, asked: list[str]) -> None:
-    """RG-18"""
+def test_rg_18_only_pull_is_asked_for(world: World, scope: str, asked: list[str]) -> None:
     registry = FakeRegistry(challenge=f'Bearer realm="https://{REALM_HOST}/token",scope="{scope}"')
     pull(world, registry)
     assert query(registry.token_requests[0])["scope"] == asked
 
 
-def test_insufficient_scope_is_upgraded_once(world: World) -> None:
-    """RG-18"""
+def test_rg_18_insufficient_scope_is_upgraded_once(world: World) -> None:
     registry = FakeRegistry()
     upgraded = f'Bearer realm="https://{REALM_HOST}/token",error="insufficient_scope",scope="repository:c/d:pull,push"'
 
@@ -151,8 +149,7 @@ def test_insufficient_scope_is_upgraded_once(world: World) -> None:
     assert scopes == [["repository:a/b:pull"], ["repository:a/b:pull", "repository:c/d:pull"]]
 
 
-def test_insufficient_scope_for_ever_is_an_error(world: World) -> None:
-    """RG-18"""
+def test_rg_18_insufficient_scope_for_ever_is_an_error(world: World) -> None:
     registry = FakeRegistry()
 
     def answer(request: httpx.Request, number: int) -> httpx.Response:
@@ -166,8 +163,7 @@ def test_insufficient_scope_for_ever_is_an_error(world: World) -> None:
     assert len(registry.token_requests) == 1
 
 
-def test_a_token_that_ends_mid_pull_is_replaced_once(world: World) -> None:
-    """RG-16"""
+def test_rg_16_a_token_that_ends_mid_pull_is_replaced_once(world: World) -> None:
     registry = FakeRegistry()
     with world.open(IMAGE, registry) as source:
         source.manifest()
@@ -182,8 +178,8 @@ def test_a_token_that_ends_mid_pull_is_replaced_once(world: World) -> None:
     assert "pyrt login registry.example" in caught.value.hint
 
 
-def test_expiry_is_relative_and_at_least_a_minute(world: World) -> None:
-    """RG-43: issued_at and the wall clock play no part."""
+def test_rg_43_expiry_is_relative_and_at_least_a_minute(world: World) -> None:
+    """Issued_at and the wall clock play no part."""
     registry = FakeRegistry()
     clock = FakeClock()
 
@@ -205,8 +201,7 @@ def test_expiry_is_relative_and_at_least_a_minute(world: World) -> None:
 
 
 @pytest.mark.parametrize("life", [-1, 1e300, "x", None, True, [], 0])
-def test_nonsense_as_expiry(world: World, life: object) -> None:
-    """RG-15"""
+def test_rg_15_nonsense_as_expiry(world: World, life: object) -> None:
     registry = FakeRegistry()
     clock = FakeClock()
 
@@ -230,23 +225,21 @@ def test_nonsense_as_expiry(world: World, life: object) -> None:
         b'{"token": ' + b"[" * 100000, b'{"token": "' + b"x" * 100000 + b'"}', b"\xff\xfe",
     ],
 )  # fmt: skip
-def test_junk_from_the_token_server(world: World, body: bytes) -> None:
-    """RG-15"""
+def test_rg_15_junk_from_the_token_server(world: World, body: bytes) -> None:
     registry = FakeRegistry(token_answer=lambda request, number: httpx.Response(200, content=body))
     with pytest.raises(NotARegistry, match="token server auth.example cannot be used"):
         pull(world, registry)
     assert len(registry.token_requests) == 1
 
 
-def test_endless_answer_of_the_token_server(world: World) -> None:
-    """RG-15"""
+def test_rg_15_endless_answer_of_the_token_server(world: World) -> None:
     registry = FakeRegistry(token_answer=lambda request, number: httpx.Response(200, content=b" " * (1 << 20) + b"{}"))
     with pytest.raises(RegistryError, match="token server auth.example cannot be used: longer than 1048576 bytes"):
         pull(world, registry)
 
 
-def test_an_encoded_answer_of_the_token_server_is_not_decoded(world: World) -> None:
-    """RG-27: we asked for identity, and what httpx would undo may be a bomb."""
+def test_rg_27_an_encoded_answer_of_the_token_server_is_not_decoded(world: World) -> None:
+    """We asked for identity, and what httpx would undo may be a bomb."""
     packed = gzip.compress(b'{"token": "t"}')
     encoded = {"content-encoding": "gzip"}
     registry = FakeRegistry(token_answer=lambda request, number: httpx.Response(200, content=packed, headers=encoded))
@@ -255,7 +248,7 @@ def test_an_encoded_answer_of_the_token_server_is_not_decoded(world: World) -> N
 
 
 @pytest.mark.parametrize("challenge", ["Negotiate", "Bearer", 'Bearer realm=""', "", 'Bearer realm="x",realm="y"', '"'])
-def test_challenges_without_a_way_in(world: World, challenge: str) -> None:
+def test_rg_14_challenges_without_a_way_in(world: World, challenge: str) -> None:
     registry = FakeRegistry(challenge=challenge)
     with pytest.raises(AccessDenied):
         pull(world, registry, credentials=ANNA)
@@ -321,8 +314,7 @@ def test_basic(world: World) -> None:
     assert len(sent) == 2
 
 
-def test_one_token_request_for_parallel_blobs(world: World) -> None:
-    """RG-17"""
+def test_rg_17_one_token_request_for_parallel_blobs(world: World) -> None:
     registry = FakeRegistry()
     gate = threading.Barrier(6)
 
@@ -365,7 +357,7 @@ def test_one_token_request_for_parallel_blobs(world: World) -> None:
         "https://[/",
     ],
 )
-def test_where_no_credentials_go(world: World, realm: str) -> None:
+def test_rg_01_rg_02_rg_08_where_no_credentials_go(world: World, realm: str) -> None:
     registry = FakeRegistry(challenge=f'Bearer realm="{realm}",service="x"')
     with pytest.raises(RegistryError) as caught:
         pull(world, registry, credentials=ANNA)
@@ -373,8 +365,8 @@ def test_where_no_credentials_go(world: World, realm: str) -> None:
     assert "secret" not in str(caught.value) and "pa55" not in str(caught.value)
 
 
-def test_the_token_server_redirects(world: World) -> None:
-    """RG-03: inward is refused; elsewhere goes without credentials."""
+def test_rg_03_the_token_server_redirects(world: World) -> None:
+    """Inward is refused; elsewhere goes without credentials."""
     seen: list[tuple[str, str | None]] = []
     target = "https://other.example/token"
 
@@ -400,7 +392,7 @@ def test_the_token_server_redirects(world: World) -> None:
         assert [host for host, _ in seen] == [HOST, REALM_HOST]
 
 
-def test_a_refresh_token_is_never_redirected(world: World) -> None:
+def test_rg_03_a_refresh_token_is_never_redirected(world: World) -> None:
     registry = FakeRegistry(
         token_answer=lambda request, number: httpx.Response(307, headers={"location": "https://other.example/"})
     )
@@ -409,8 +401,8 @@ def test_a_refresh_token_is_never_redirected(world: World) -> None:
     assert len(registry.token_requests) == 1
 
 
-def test_credentials_of_another_registry_stay_home(world: World) -> None:
-    """RG-04, RG-20: registry B names the token server of A."""
+def test_rg_04_rg_20_credentials_of_another_registry_stay_home(world: World) -> None:
+    """Registry B names the token server of A."""
     world.write("home/.docker/config.json", '{"auths": {"a.example": {"auth": "YW5uYTpzZWNyZXQ="}}}')
     registry = FakeRegistry()
     with world.open("b.example/a/b:1", registry) as source:
@@ -419,8 +411,7 @@ def test_credentials_of_another_registry_stay_home(world: World) -> None:
     assert all(b"anna" not in request.url.query for request in registry.token_requests)
 
 
-def test_a_server_that_echoes_secrets(world: World) -> None:
-    """RG-19"""
+def test_rg_19_a_server_that_echoes_secrets(world: World) -> None:
 
     def registry(request: httpx.Request) -> httpx.Response:
         if request.url.host == REALM_HOST:

@@ -70,8 +70,7 @@ def test_from_an_offset(world: World, registry: FaultRegistry) -> None:
 
 @pytest.mark.parametrize("fault", ["cut", "stop"])
 @pytest.mark.parametrize("data", [SMALL, BIG], ids=["small", "big"])
-def test_resumed_after_a_break(world: World, registry: FaultRegistry, fault: str, data: bytes) -> None:
-    """RG-29"""
+def test_rg_29_resumed_after_a_break(world: World, registry: FaultRegistry, fault: str, data: bytes) -> None:
     middle = len(data) // 2
     blob = registry.blob("a", data, *[lambda seen: ranged(seen, data, **{fault: middle // 2})] * 2)
     with opened(world, registry) as source:
@@ -83,8 +82,8 @@ def test_resumed_after_a_break(world: World, registry: FaultRegistry, fault: str
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_resumed_after_a_short_answer_without_length(world: World, registry: FaultRegistry, chunked: bool) -> None:
-    """RG-28: httpx takes such an answer for complete."""
+def test_rg_28_resumed_after_a_short_answer_without_length(world: World, registry: FaultRegistry, chunked: bool) -> None:
+    """Httpx takes such an answer for complete."""
     cut = Reply(body=BIG[:1_500_000], chunked=chunked, length=None if chunked else -1)
     blob = registry.blob("a", BIG, cut)
     with opened(world, registry) as source:
@@ -92,8 +91,8 @@ def test_resumed_after_a_short_answer_without_length(world: World, registry: Fau
     assert ranges(registry, blob) == [None, "bytes=1500000-"]
 
 
-def test_range_ignored(world: World, registry: FaultRegistry) -> None:
-    """RG-30: the whole blob again is not appended."""
+def test_rg_30_range_ignored(world: World, registry: FaultRegistry) -> None:
+    """The whole blob again is not appended."""
     blob = registry.blob("a", BIG, Reply(body=BIG, cut=1_200_000), Reply(body=BIG))
     with opened(world, registry) as source:
         assert b"".join(source.blob(blob)) == BIG
@@ -105,7 +104,7 @@ def test_range_ignored(world: World, registry: FaultRegistry) -> None:
     ["bytes 0-2999999/3000000", "bytes 5-2999999/3000000", "bytes {0}-2999999/9000000", "bytes {0}-2000000/3000000",
      "bytes */3000000", "", "junk", "items {0}-2999999/3000000"],
 )  # fmt: skip
-def test_wrong_content_range(world: World, registry: FaultRegistry, place: str) -> None:
+def test_rg_29_wrong_content_range(world: World, registry: FaultRegistry, place: str) -> None:
     """The answer is not used; the blob is asked for as a whole instead."""
 
     def lie(seen: Seen) -> Reply:
@@ -118,8 +117,7 @@ def test_wrong_content_range(world: World, registry: FaultRegistry, place: str) 
     assert [text is None for text in ranges(registry, blob)] == [True, False, True]
 
 
-def test_416_while_bytes_are_missing(world: World, registry: FaultRegistry) -> None:
-    """RG-32"""
+def test_rg_32_416_while_bytes_are_missing(world: World, registry: FaultRegistry) -> None:
     blob = registry.blob("a", BIG, Reply(body=BIG, cut=1_200_000), Reply(status=416))
     with opened(world, registry) as source:
         assert b"".join(source.blob(blob)) == BIG
@@ -132,8 +130,7 @@ def test_206_without_being_asked(world: World, registry: FaultRegistry) -> None:
 
 
 @pytest.mark.parametrize("difference", [-1, 1, -2_999_999])
-def test_length_that_is_not_the_descriptors(world: World, registry: FaultRegistry, difference: int) -> None:
-    """RG-28"""
+def test_rg_28_length_that_is_not_the_descriptors(world: World, registry: FaultRegistry, difference: int) -> None:
     body = BIG[:difference] if difference < 0 else BIG + b"x"
     blob = registry.blob("a", BIG, Reply(body=body))
     with opened(world, registry) as source, pytest.raises(SizeMismatch) as caught:
@@ -142,15 +139,14 @@ def test_length_that_is_not_the_descriptors(world: World, registry: FaultRegistr
 
 
 @pytest.mark.parametrize("data", [SMALL, BIG], ids=["small", "big"])
-def test_endless_body(world: World, registry: FaultRegistry, data: bytes) -> None:
-    """RG-25: cut at the size."""
+def test_rg_25_endless_body(world: World, registry: FaultRegistry, data: bytes) -> None:
+    """Cut at the size."""
     blob = registry.blob("a", data, Reply(body=data, chunked=True, endless=True))
     with opened(world, registry) as source, pytest.raises(SizeMismatch):
         list(source.blob(blob))
 
 
-def test_two_lengths(world: World, registry: FaultRegistry) -> None:
-    """RG-28"""
+def test_rg_28_two_lengths(world: World, registry: FaultRegistry) -> None:
     blob = registry.blob("a", BIG, Reply(body=BIG, headers=(("Content-Length", "5"),)))
     with opened(world, registry) as source, pytest.raises(RegistryError):
         list(source.blob(blob))
@@ -178,8 +174,8 @@ def test_many_breaks_with_progress_are_fine(world: World, registry: FaultRegistr
     assert len(ranges(registry, blob)) == 10
 
 
-def test_content_that_was_swapped(world: World, registry: FaultRegistry) -> None:
-    """RG-33: one clean retry, then the error."""
+def test_rg_33_content_that_was_swapped(world: World, registry: FaultRegistry) -> None:
+    """One clean retry, then the error."""
     other = noise(len(BIG), 9)
     blob = registry.blob("a", BIG, Reply(body=BIG, cut=1_500_000), lambda seen: ranged(seen, other))
     error = DigestMismatch("wrong", expected="", actual="")
@@ -192,8 +188,8 @@ def test_content_that_was_swapped(world: World, registry: FaultRegistry) -> None
             source.reject(blob, error)
 
 
-def test_content_that_is_swapped_every_time(world: World, registry: FaultRegistry) -> None:
-    """RG-33: who breaks and swaps for ever gets one retry, not endless ones."""
+def test_rg_33_content_that_is_swapped_every_time(world: World, registry: FaultRegistry) -> None:
+    """Who breaks and swaps for ever gets one retry, not endless ones."""
     other = noise(len(BIG), 9)
     blob = registry.blob("a", BIG, *[Reply(body=BIG, cut=1_500_000), lambda seen: ranged(seen, other)] * 3)
     error = DigestMismatch("wrong", expected="", actual="")
@@ -211,8 +207,7 @@ def test_small_blobs_are_verified_here(world: World, registry: FaultRegistry) ->
         list(source.blob(blob))
 
 
-def test_a_small_blob_that_was_swapped_is_fetched_once_more(world: World, registry: FaultRegistry) -> None:
-    """RG-33"""
+def test_rg_33_a_small_blob_that_was_swapped_is_fetched_once_more(world: World, registry: FaultRegistry) -> None:
     other = noise(len(SMALL), 5)
     blob = registry.blob("a", SMALL, Reply(body=SMALL, cut=50_000), lambda seen: ranged(seen, other))
     with opened(world, registry) as source:
@@ -232,8 +227,7 @@ def test_schema_1_layers_have_no_size(world: World, registry: FaultRegistry) -> 
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_retried(world: World, registry: FaultRegistry, status: int) -> None:
-    """RG-35"""
+def test_rg_35_retried(world: World, registry: FaultRegistry, status: int) -> None:
     blob = registry.blob("a", SMALL, *[error(status, "X", "y", ("Retry-After", "0"))] * 4)
     with opened(world, registry) as source:
         assert b"".join(source.blob(blob)) == SMALL
@@ -284,16 +278,15 @@ def quick(action: Callable[[], object], kind: type[PyrtError], limit: float) -> 
     [Reply(body=BIG, drip=(1, 0.02)), Reply(body=BIG, header_drip=(1, 0.02)), Reply(body=BIG, delay=5)],
     ids=["body", "header", "silence"],
 )
-def test_too_slow(world: World, registry: FaultRegistry, reply: Reply) -> None:
-    """RG-23, RG-24: bytes that drip do not keep a pull alive."""
+def test_rg_23_rg_24_too_slow(world: World, registry: FaultRegistry, reply: Reply) -> None:
+    """Bytes that drip do not keep a pull alive."""
     blob = registry.blob("a", BIG)
     registry.script(f"/v2/a/blobs/{blob.digest}", reply)
     with opened(world, registry, timeouts=SHORT, patient=False) as source:
         quick(lambda: list(source.blob(blob)), RegistryUnreachable, 2.0)
 
 
-def test_a_stall_is_resumed(world: World, registry: FaultRegistry) -> None:
-    """RG-23"""
+def test_rg_23_a_stall_is_resumed(world: World, registry: FaultRegistry) -> None:
     blob = registry.blob("a", BIG, lambda seen: ranged(seen, BIG, drip=(1_000_000, 1.0)))
     with opened(world, registry, timeouts=SHORT) as source:
         assert b"".join(source.blob(blob)) == BIG
@@ -318,8 +311,7 @@ def test_slow_and_steady_arrives(world: World, registry: FaultRegistry) -> None:
 
 
 @pytest.mark.parametrize("count", [300, 100_000])
-def test_header_flood(world: World, registry: FaultRegistry, count: int) -> None:
-    """RG-26"""
+def test_rg_26_header_flood(world: World, registry: FaultRegistry, count: int) -> None:
     headers = tuple((f"X-{number}", "y" * 1000 if count == 300 else "y") for number in range(count))
     blob = registry.blob("a", SMALL)
     registry.script(f"/v2/a/blobs/{blob.digest}", Reply(body=SMALL, headers=headers))
@@ -349,7 +341,7 @@ def test_resuming_asks_the_registry_again_for_a_place(world: World, registry: Fa
     assert "range" in stored[1].headers
 
 
-def test_nobody_listens(world: World, registry: FaultRegistry) -> None:
+def test_rg_24_nobody_listens(world: World, registry: FaultRegistry) -> None:
     blob = registry.blob("a", SMALL)
     with opened(world, registry) as source:
         list(source.blob(blob))
@@ -359,8 +351,8 @@ def test_nobody_listens(world: World, registry: FaultRegistry) -> None:
         quick(lambda: list(source.blob(blob)), RegistryUnreachable, 1.0)
 
 
-def test_accept_then_silence(world: World) -> None:
-    """RG-24: TLS is given up after the probe's time, then http after the header's."""
+def test_rg_24_accept_then_silence(world: World) -> None:
+    """TLS is given up after the probe's time, then http after the header's."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

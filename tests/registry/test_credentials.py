@@ -67,8 +67,7 @@ def test_most_specific_key(world: World) -> None:
     assert user(world, "r.example") == "host"
 
 
-def test_only_for_the_registry_that_is_named(world: World) -> None:
-    """RG-20"""
+def test_rg_20_only_for_the_registry_that_is_named(world: World) -> None:
     world.write(DOCKER, keyed({"r.example": "host", "r.example:5000": "port", HUB_KEY: "hub"}))
     for other in ("r.example:443", "s.example", "sub.r.example", "r.example.evil.example", "example"):
         assert user(world, other, "a/b") == ""
@@ -158,8 +157,7 @@ def test_wrong_file(world: World, text: str) -> None:
     assert "c2VjcmV0" not in str(caught.value)
 
 
-def test_nothing_is_shown() -> None:
-    """RG-19"""
+def test_rg_19_nothing_is_shown() -> None:
     credentials = Credentials(username="anna", password="pa55", identity_token="identity", registry_token="bearer")
     for shown in (repr(credentials), str(credentials), f"{credentials}", repr([credentials])):
         assert not any(secret in shown for secret in ("pa55", "identity", "bearer"))

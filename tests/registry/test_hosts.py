@@ -36,7 +36,7 @@ def test_without_configuration(world: World) -> None:
 
 
 @pytest.mark.parametrize("registry", ["localhost", "localhost:5000", "127.0.0.1:5000", "127.8.8.8", "[::1]:5000"])
-def test_plain_http_is_possible_on_loopback(world: World, registry: str) -> None:
+def test_rg_37_plain_http_is_possible_on_loopback(world: World, registry: str) -> None:
     """RG-37 for the IPv6 one."""
     (endpoint,) = hosts(world).endpoints(Reference.parse(f"{registry}/a:1"))
     assert endpoint.scheme == "" and not endpoint.insecure and endpoint.host == registry
@@ -241,8 +241,8 @@ def test_wrong_daemon_json(world: World, text: str) -> None:
 
 
 @pytest.mark.parametrize("location", ["mirror", "m.example/UPPER", "m.example/..", "m.example/a%2e"])
-def test_impossible_rewriting_is_refused(world: World, location: str) -> None:
-    """RG-42: no name that the grammar does not allow is made by a rule."""
+def test_rg_42_impossible_rewriting_is_refused(world: World, location: str) -> None:
+    """No name that the grammar does not allow is made by a rule."""
     world.write(SYSTEM_CONF, f'[[registry]]\nprefix = "example.com"\nlocation = "{location}"\n')
     with pytest.raises(InvalidReference):
         places(world, "example.com/a/b")

@@ -151,8 +151,7 @@ def test_a_missing_digest(world: World) -> None:
         "x" * 9999,
     ],
 )
-def test_text_of_a_registry_is_escaped_and_cut(world: World, message: str) -> None:
-    """IM-31"""
+def test_im_31_text_of_a_registry_is_escaped_and_cut(world: World, message: str) -> None:
     with pytest.raises(AccessDenied) as caught:
         fetch(world, error(403, "DENIED", message))
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
@@ -177,8 +176,7 @@ def test_rate_limited_in_plain_text(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_what_is_tried_again(world: World, status: int) -> None:
-    """RG-35"""
+def test_rg_35_what_is_tried_again(world: World, status: int) -> None:
     clock = FakeClock()
     answers = [httpx.Response(status), httpx.Response(status, headers={"retry-after": "20"}), manifest_answer()]
     with world.open(IMAGE, lambda request: answers.pop(0), clock=clock) as source:
@@ -187,15 +185,13 @@ def test_what_is_tried_again(world: World, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 501, 505])
-def test_what_is_not_tried_again(world: World, status: int) -> None:
-    """RG-35"""
+def test_rg_35_what_is_not_tried_again(world: World, status: int) -> None:
     answers = [httpx.Response(status)]
     with pytest.raises(PyrtError), world.open(IMAGE, lambda request: answers.pop(0)) as source:
         source.manifest()
 
 
-def test_too_large(world: World) -> None:
-    """IM-06"""
+def test_im_06_rg_25_too_large(world: World) -> None:
     limit = 4 * 1024 * 1024
     body = b'{"x":"' + b"x" * (limit - 8) + b'"}'
     assert len(fetch(world, manifest_answer(body))[0]) == limit
@@ -203,8 +199,8 @@ def test_too_large(world: World) -> None:
         fetch(world, manifest_answer(body + b" "))
 
 
-def test_encodings_are_not_undone(world: World) -> None:
-    """RG-27: the bytes are what the digest is of, and a bomb stays small."""
+def test_rg_27_encodings_are_not_undone(world: World) -> None:
+    """The bytes are what the digest is of, and a bomb stays small."""
     import gzip
 
     bomb = gzip.compress(gzip.compress(b"0" * 50_000_000))

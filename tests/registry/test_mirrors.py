@@ -66,8 +66,7 @@ def test_a_dead_mirror_is_asked_once(world: World, origin: FaultRegistry) -> Non
         assert b"".join(source.blob(layer)) == DATA
 
 
-def test_wrong_bytes_of_a_manifest(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
-    """RG-41"""
+def test_rg_41_wrong_bytes_of_a_manifest(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
     digest, _ = image(origin, "a", "1", DATA)
     mirror.script(f"/v2/cache/a/manifests/{digest}", manifest_reply(b"{}"))
     with world.open(f"{origin.host}/a@{digest}") as source:
@@ -82,8 +81,8 @@ def manifest_reply(body: bytes) -> Reply:
     return Reply(body=body, headers=(("Content-Type", "application/vnd.oci.image.manifest.v1+json"),))
 
 
-def test_wrong_bytes_of_a_blob(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
-    """RG-41: the reader rejects, the next place is asked; where all lie, the error stands."""
+def test_rg_41_wrong_bytes_of_a_blob(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
+    """The reader rejects, the next place is asked; where all lie, the error stands."""
     _, layer = image(origin, "a", "1", DATA)
     wrong = noise(len(DATA), 5)
     mirror.script(f"/v2/cache/a/blobs/{layer.digest}", lambda seen: ranged(seen, wrong))
@@ -97,8 +96,7 @@ def test_wrong_bytes_of_a_blob(world: World, mirror: FaultRegistry, origin: Faul
             source.reject(layer, mismatch)
 
 
-def test_wrong_bytes_of_a_small_blob(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
-    """RG-41"""
+def test_rg_41_wrong_bytes_of_a_small_blob(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
     small = noise(1000, 6)
     layer = origin.blob("a", small)
     mirror.script(f"/v2/cache/a/blobs/{layer.digest}", Reply(body=noise(1000, 7)))
@@ -106,8 +104,8 @@ def test_wrong_bytes_of_a_small_blob(world: World, mirror: FaultRegistry, origin
         assert b"".join(source.blob(layer)) == small
 
 
-def test_wrong_size(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
-    """RG-28, RG-41: known before the first byte is handed on, so nobody needs to start again."""
+def test_rg_28_rg_41_wrong_size(world: World, mirror: FaultRegistry, origin: FaultRegistry) -> None:
+    """Known before the first byte is handed on, so nobody needs to start again."""
     _, layer = image(origin, "a", "1", DATA)
     mirror.script(f"/v2/cache/a/blobs/{layer.digest}", Reply(body=DATA + b"x"))
     with world.open(f"{origin.host}/a:1") as source:
@@ -130,8 +128,8 @@ def test_the_origin_continues_where_a_mirror_broke(world: World, mirror: FaultRe
     assert seen.headers["range"].startswith("bytes=")
 
 
-def test_credentials_are_for_the_registry_that_they_name(world: World) -> None:
-    """RG-04: those of the origin do not go to the mirror."""
+def test_rg_04_credentials_are_for_the_registry_that_they_name(world: World) -> None:
+    """Those of the origin do not go to the mirror."""
     world.write(CONF, '[[registry]]\nlocation = "o.example"\n[[registry.mirror]]\nlocation = "m.example"\n')
     world.write("home/.docker/config.json", '{"auths": {"o.example": {"auth": "YW5uYTpzZWNyZXQ="}}}')
     seen: list[tuple[str, str | None]] = []

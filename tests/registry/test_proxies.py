@@ -1,4 +1,4 @@
-"""RG-38: proxies from the environment."""
+"""Proxies from the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def test_none() -> None:
     assert ProxyRules.from_environ({}).proxy_for("https", "registry.example", 443) == ""
 
 
-def test_by_scheme_and_case() -> None:
+def test_rg_38_by_scheme_and_case() -> None:
     rules = ProxyRules.from_environ({"HTTP_PROXY": "http://p:1", "https_proxy": "p:2", "HTTPS_PROXY": "http://other"})
     assert rules.proxy_for("http", "registry.example", 80) == "http://p:1"
     assert rules.proxy_for("https", "registry.example", 443) == "http://p:2"
@@ -19,7 +19,7 @@ def test_by_scheme_and_case() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.5.5.5", "::1"])
-def test_loopback_never(host: str) -> None:
+def test_rg_38_loopback_never(host: str) -> None:
     assert ProxyRules.from_environ({"all_proxy": "http://p"}).proxy_for("http", host, 5000) == ""
 
 
@@ -43,6 +43,6 @@ def test_loopback_never(host: str) -> None:
         ("x, ,b.example", "b.example", True),
     ],
 )
-def test_no_proxy(entry: str, host: str, direct: bool) -> None:
+def test_rg_38_no_proxy(entry: str, host: str, direct: bool) -> None:
     rules = ProxyRules.from_environ({"https_proxy": "http://p", "NO_PROXY": entry})
     assert (rules.proxy_for("https", host, 443) == "") is direct

@@ -203,8 +203,8 @@ def test_token_by_identity_token(world: World, guarded: RunningRegistry, tokens:
         source.manifest()
 
 
-def test_a_token_that_the_registry_finds_expired(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
-    """RG-16: docker-registry allows a minute of skew, so the first token is made older than that."""
+def test_rg_16_a_token_that_the_registry_finds_expired(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
+    """Docker-registry allows a minute of skew, so the first token is made older than that."""
     tokens.life = -100
     with world.open(f"{guarded.host}/demo:1", credentials=ANNA) as source:
         with pytest.raises(AccessDenied):
@@ -215,8 +215,7 @@ def test_a_token_that_the_registry_finds_expired(world: World, guarded: RunningR
     assert len(tokens.asked) == 2
 
 
-def test_a_token_that_expires_in_the_middle(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
-    """RG-16"""
+def test_rg_16_a_token_that_expires_in_the_middle(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
     tokens.life = -58  # two seconds of life, with the registry's minute of skew
     with world.open(f"{guarded.host}/demo:1", credentials=ANNA) as source:
         source.manifest()
@@ -226,8 +225,7 @@ def test_a_token_that_expires_in_the_middle(world: World, guarded: RunningRegist
     assert len(tokens.asked) == 2
 
 
-def test_one_token_for_parallel_blobs(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
-    """RG-17"""
+def test_rg_17_one_token_for_parallel_blobs(world: World, guarded: RunningRegistry, tokens: TokenServer) -> None:
     failures: list[BaseException] = []
 
     def work() -> None:

@@ -50,7 +50,7 @@ def blob(world: World, registry: Redirecting, **options: tuple[str, ...]) -> byt
         "https://8.8.8.8/x",
     ],
 )
-def test_another_origin_gets_nothing_of_ours(world: World, target: str) -> None:
+def test_rg_05_rg_06_bn_19_another_origin_gets_nothing_of_ours(world: World, target: str) -> None:
     registry = Redirecting(target)
     assert blob(world, registry) == DATA
     url, headers = registry.seen[-1]
@@ -59,7 +59,7 @@ def test_another_origin_gets_nothing_of_ours(world: World, target: str) -> None:
     assert "secret" not in str(headers)
 
 
-def test_the_same_origin_keeps_authorization(world: World) -> None:
+def test_rg_05_the_same_origin_keeps_authorization(world: World) -> None:
     registry = Redirecting("/moved/x")
     assert blob(world, registry) == DATA
     assert registry.seen[-1][0] == "https://registry.example/moved/x"
@@ -87,7 +87,7 @@ def test_the_same_origin_keeps_authorization(world: World) -> None:
         "https://storage.example:0/x",
     ],
 )
-def test_where_we_do_not_go(world: World, target: str) -> None:
+def test_rg_07_rg_08_rg_09_where_we_do_not_go(world: World, target: str) -> None:
     registry = Redirecting(target)
     with pytest.raises(RegistryError) as caught:
         blob(world, registry)
@@ -95,15 +95,14 @@ def test_where_we_do_not_go(world: World, target: str) -> None:
     assert "pw" not in str(caught.value)
 
 
-def test_a_loop_ends(world: World) -> None:
-    """RG-10"""
+def test_rg_10_a_loop_ends(world: World) -> None:
     registry = Redirecting("https://registry.example/v2/again")
     with pytest.raises(RegistryError, match="more than 10 redirects"):
         blob(world, registry)
     assert len(registry.seen) == 1 + 11
 
 
-def test_ten_hops_are_allowed(world: World) -> None:
+def test_rg_10_ten_hops_are_allowed(world: World) -> None:
     hops = [f"https://h{number}.example/x" for number in range(10)]
 
     def registry(request: httpx.Request) -> httpx.Response:
@@ -116,8 +115,7 @@ def test_ten_hops_are_allowed(world: World) -> None:
         assert b"".join(source.blob(BLOB)) == DATA
 
 
-def test_signed_queries_are_not_shown(world: World) -> None:
-    """RG-19"""
+def test_rg_19_signed_queries_are_not_shown(world: World) -> None:
 
     def registry(request: httpx.Request) -> httpx.Response:
         if request.url.host == "registry.example":
@@ -129,8 +127,7 @@ def test_signed_queries_are_not_shown(world: World) -> None:
     assert "s3cr3t" not in str(caught.value) and "http://other.example/x?..." in str(caught.value)
 
 
-def test_pages_of_tags_stay_at_the_registry(world: World) -> None:
-    """RG-13"""
+def test_rg_13_pages_of_tags_stay_at_the_registry(world: World) -> None:
     seen: list[str] = []
     links = ['</v2/a/b/tags/list?last=2&n=2>; rel="next"', '<https://evil.example/v2/a/b/tags/list>; rel="next"']
 
@@ -149,7 +146,7 @@ def test_pages_of_tags_stay_at_the_registry(world: World) -> None:
         assert source.tags() == ("1a", "1b", "2a", "2b")
 
 
-def test_public_to_inside_on_real_sockets(world: World) -> None:
+def test_rg_09_bn_18_public_to_inside_on_real_sockets(world: World) -> None:
     """RG-09 and its twin BN-18: 127.0.0.2 plays a public registry, 127.0.0.1 the inside, 127.0.0.3 more public."""
     with (
         FaultRegistry("127.0.0.2") as public,
@@ -188,8 +185,7 @@ def test_plain_http_ends_at_this_machine(world: World) -> None:
         assert {seen.path for seen in registry.requests()} == {path}
 
 
-def test_names_that_are_no_paths_reach_nobody(world: World) -> None:
-    """RG-42"""
+def test_rg_42_names_that_are_no_paths_reach_nobody(world: World) -> None:
     from pyrt.errors import UsageError
 
     def registry(request: httpx.Request) -> httpx.Response:

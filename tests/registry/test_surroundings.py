@@ -80,8 +80,8 @@ def proxy() -> Iterator[Proxy]:
         yield running
 
 
-def test_through_a_proxy(world: World, proxy: Proxy) -> None:
-    """RG-38: the proxy's password stays with the proxy."""
+def test_rg_38_through_a_proxy(world: World, proxy: Proxy) -> None:
+    """The proxy's password stays with the proxy."""
     world.environ["all_proxy"] = f"http://user:proxy-secret@{proxy.host}"
     with (
         world.open("registry.example/a:1") as source,
@@ -93,8 +93,8 @@ def test_through_a_proxy(world: World, proxy: Proxy) -> None:
     assert base64.b64encode(b"user:proxy-secret").decode() in proxy.heads[0]
 
 
-def test_a_proxy_that_lets_only_plain_http_through(world: World, proxy: Proxy) -> None:
-    """RG-38. 127.1 is no loopback address by the rules, so it is proxied; an insecure host is tried by http then."""
+def test_rg_38_a_proxy_that_lets_only_plain_http_through(world: World, proxy: Proxy) -> None:
+    """127.1 is no loopback address by the rules, so it is proxied; an insecure host is tried by http then."""
     with FaultRegistry() as registry:
         image(registry, "a", "1", DATA)
         host = f"127.1:{registry.port}"
@@ -109,7 +109,7 @@ def test_a_proxy_that_lets_only_plain_http_through(world: World, proxy: Proxy) -
         assert len(proxy.heads) == 2
 
 
-def test_plain_http_through_a_proxy(world: World, proxy: Proxy) -> None:
+def test_rg_38_plain_http_through_a_proxy(world: World, proxy: Proxy) -> None:
     with FaultRegistry() as registry:
         image(registry, "a", "1", DATA)
         host = f"127.1:{registry.port}"
@@ -171,8 +171,8 @@ def test_connections_are_closed(world: World) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_three_blobs_at_once_take_three_connections(world: World) -> None:
-    """RG-44: connections are bounded by whoever asks, and reused."""
+def test_rg_44_three_blobs_at_once_take_three_connections(world: World) -> None:
+    """Connections are bounded by whoever asks, and reused."""
     with FaultRegistry() as registry:
         layers = [registry.blob("a", bytes([number]) * 2_000_000) for number in range(30)]
         with world.open(f"{registry.host}/a:1") as source:
@@ -192,8 +192,8 @@ def test_three_blobs_at_once_take_three_connections(world: World) -> None:
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0"])
-def test_the_embedded_registry(world: World, listen: str, tmp_path: Path) -> None:
-    """RG-37: also by an IPv6 address; and as a mirror of Docker Hub, which is how ./dev demo uses it."""
+def test_rg_37_the_embedded_registry(world: World, listen: str, tmp_path: Path) -> None:
+    """Also by an IPv6 address; and as a mirror of Docker Hub, which is how ./dev demo uses it."""
     if ":" in listen[1:-3] and not socket.has_dualstack_ipv6():
         missing("no IPv6 here")
     built = images.image([images.layer(images.tar([images.Entry(name="hello", content=b"hello")]))])

@@ -1,4 +1,4 @@
-"""RG-21: whom we believe, for the registry, its token server and the targets of its redirects alike."""
+"""Whom we believe, for the registry, its token server and the targets of its redirects alike."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PLACES = ["etc/docker/certs.d", "etc/containers/certs.d", "home/.config/containe
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_private_authority(world: World, authority: Authority, place: str) -> None:
+def test_rg_21_a_private_authority(world: World, authority: Authority, place: str) -> None:
     with serving(authority.served("127.0.0.1").context()) as registry:
         error = refused(world, registry, "TLS: .*certificate")
         assert "certs.d" in error.hint
@@ -84,20 +84,20 @@ def test_a_directory_of_hashed_certificates(world: World, authority: Authority, 
         works(world, registry)
 
 
-def test_expired(world: World, authority: Authority) -> None:
-    """RG-43: the message names the clock."""
+def test_rg_21_rg_43_expired(world: World, authority: Authority) -> None:
+    """The message names the clock."""
     with serving(authority.served("127.0.0.1", expired=True).context()) as registry:
         authority.trust(certs(world, registry))
         assert "date of this machine" in refused(world, registry, "expired").hint
 
 
-def test_wrong_name(world: World, authority: Authority) -> None:
+def test_rg_21_wrong_name(world: World, authority: Authority) -> None:
     with serving(authority.served("127.0.0.2").context()) as registry:
         authority.trust(certs(world, registry))
         refused(world, registry, "TLS: .*127.0.0.1")
 
 
-def test_old_protocol(world: World, authority: Authority) -> None:
+def test_rg_21_old_protocol(world: World, authority: Authority) -> None:
     context = authority.served("127.0.0.1").context()
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     import warnings
@@ -111,7 +111,7 @@ def test_old_protocol(world: World, authority: Authority) -> None:
         refused(world, registry, "TLS")
 
 
-def test_client_certificate(world: World, authority: Authority) -> None:
+def test_rg_21_client_certificate(world: World, authority: Authority) -> None:
     context = authority.served("127.0.0.1").context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.certificate)
@@ -125,7 +125,7 @@ def test_client_certificate(world: World, authority: Authority) -> None:
             works(world, registry)
 
 
-def test_insecure_takes_any_certificate_but_only_there(world: World, authority: Authority) -> None:
+def test_rg_21_insecure_takes_any_certificate_but_only_there(world: World, authority: Authority) -> None:
     with serving(authority.served("nobody.example").context()) as registry:
         refused(world, registry, "TLS")
         world.write("etc/containers/registries.conf", f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
@@ -138,7 +138,7 @@ def test_insecure_takes_any_certificate_but_only_there(world: World, authority: 
             assert not other.requests()
 
 
-def test_token_server_and_storage_are_verified_by_their_own_hosts(world: World, authority: Authority) -> None:
+def test_rg_21_token_server_and_storage_are_verified_by_their_own_hosts(world: World, authority: Authority) -> None:
     """RG-21, CVE-2025-6032's class: with the authority known for the registry only, nothing is sent to the others."""
     with (
         serving(authority.served("127.0.0.1").context()) as registry,
@@ -175,8 +175,7 @@ def test_token_server_and_storage_are_verified_by_their_own_hosts(world: World, 
         assert "authorization" not in storage.requests("/x")[0].headers
 
 
-def test_an_https_registry_names_a_plain_realm(world: World, authority: Authority) -> None:
-    """RG-01"""
+def test_rg_01_an_https_registry_names_a_plain_realm(world: World, authority: Authority) -> None:
     with serving(authority.served("127.0.0.1").context()) as registry, FaultRegistry("127.0.0.2") as realm:
         authority.trust(certs(world, registry))
         challenge = ("WWW-Authenticate", f'Bearer realm="{realm.base}/token"')

@@ -88,7 +88,7 @@ def test_check_raises_with_the_result(busybox):
     assert (caught.value.result.returncode, caught.value.result.stdout) == (3, b"partial\n")
 
 
-def test_environment_is_the_images_and_what_was_asked_for(store, monkeypatch):
+def test_id_13_environment_is_the_images_and_what_was_asked_for(store, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "leaks")
     monkeypatch.setenv("http_proxy", "http://leaks.invalid")
     result = run("configured", entrypoint=["env"], env={"EXTRA": "1", "COLOUR": "red"}, hostname="here", store=store)
@@ -99,7 +99,7 @@ def test_environment_is_the_images_and_what_was_asked_for(store, monkeypatch):
     }  # fmt: skip
 
 
-def test_configuration_of_the_image_is_used(store):
+def test_bn_11_configuration_of_the_image_is_used(store):
     assert run("configured", store=store).stdout == b"entry cmd\n"
     assert run("configured", ["own"], store=store).stdout == b"entry own\n"
     script = "id -u; id -g; id -G; pwd; stat -c %U:%G /made/here; cat /data/file; touch /data/new && echo writable"
@@ -117,12 +117,12 @@ def test_no_command_at_all(store):
         run("empty", store=store)
 
 
-def test_user_unknown_to_the_image(store):
+def test_id_10_user_unknown_to_the_image(store):
     with pytest.raises(UsageError, match="nobody-has-this-name"):
         run("nouser", ["id"], store=store)
 
 
-def test_nothing_of_the_caller_leaks(store, tmp_path):
+def test_id_12_nothing_of_the_caller_leaks(store, tmp_path):
     leaked = os.open(tmp_path, os.O_RDONLY)
     before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     try:
@@ -267,7 +267,7 @@ def test_resolver_and_hosts_are_ours_even_behind_links(busybox):
     assert all(line in text for line in Path("/etc/resolv.conf").read_text().splitlines())
 
 
-def test_links_of_the_image_stay_inside(busybox, tmp_path):
+def test_bn_01_links_of_the_image_stay_inside(busybox, tmp_path):
     (tmp_path / "f").write_text("x")
     mounts = [Mount(kind="bind", source=str(tmp_path), target=target) for target in ("/var/run/x", "/out/y", "/dangling/z")]
     listing = busybox("ls -d /run/x/f /tmp/y/f /not/there/z/f", image="links", mounts=mounts)
@@ -324,14 +324,14 @@ def test_plain_root_directory(store, tmp_path):
         (["/etc/passwd/x"], CommandNotFound, 127),
     ],
 )
-def test_commands_that_cannot_start(store, words, error, code):
+def test_im_25_commands_that_cannot_start(store, words, error, code):
     with pytest.raises(error) as caught:
         run("script", words, store=store)
     assert caught.value.exit_code == code
     assert "\n" not in str(caught.value)
 
 
-def test_working_directory_through_a_leaked_fd(busybox):
+def test_im_24_working_directory_through_a_leaked_fd(busybox):
     for number in range(3, 12):
         with pytest.raises(StartError):
             busybox("pwd", workdir=f"/proc/self/fd/{number}")
@@ -391,7 +391,7 @@ def test_privileged_opens_what_it_says(busybox):
     assert lines[1] == "0" and int(lines[2]) > 15 and " rw," in lines[3]
 
 
-def test_groups(busybox):
+def test_id_04_groups(busybox):
     assert busybox("id -G", user="app").stdout == b"1000 2000\n"
     assert busybox("id -G", user="app:extra").stdout == b"2000\n"
     assert busybox("id -u; id -g; id -G", user="4242:4343").stdout == b"4242\n4343\n4343\n"
@@ -430,11 +430,11 @@ def test_the_name_of_the_module_is_not_in_the_way():
     assert callable(pyrt.run) and callable(pyrt.pull)
 
 
-def test_an_image_may_have_a_layer_twice(store):
+def test_im_15_an_image_may_have_a_layer_twice(store):
     assert run("twice", ["cat", "/again", "/between"], store=store).stdout == b"again between"
 
 
-def test_an_image_may_have_no_layer(store):
+def test_im_14_an_image_may_have_no_layer(store):
     mounts = [Mount(kind="bind", source="/bin/busybox", target="/sh", read_only=True)]
     result = run("nothing", ["/sh", "-c", "echo x > /new; read x < /new; echo $x"], mounts=mounts, store=store)
     assert result.stdout == b"x\n"

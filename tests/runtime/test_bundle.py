@@ -52,7 +52,7 @@ def test_commands_that_cannot_be(argv):
         bundle.arguments(RunRequest(argv=argv), image())
 
 
-def test_environment_in_dockers_order():
+def test_id_13_environment_in_dockers_order():
     request = RunRequest(env=(("B", "mine"), ("C", "")), tty=True)
     env = bundle.environment(request, image(Env=["A=1", "B=2", "PATH=/x", "NOVALUE"]), ROOT, "h")
     assert env == ("PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=1", "B=mine", "NOVALUE=", "C=", "HOME=/root")
