@@ -17,10 +17,8 @@ from hypothesis import strategies as st
 from pyrt.errors import LayerError
 from pyrt.overlay import is_opaque, is_whiteout
 from pyrt.runtime.tree import ImageTree
-from tests.support import images
 from tests.support.chance import examples
 from tests.support.extraction import unpack
-from tests.support.image_tools import umoci_unpack
 from tests.support.parts import need
 from tests.support.tarwriter import archive, directory, entry, hardlink, symlink
 from tests.support.trees import manifest
@@ -32,7 +30,9 @@ COMPONENTS = ["a", "a", "a", "b", "b", "c", ".wh.a", ".wh.b", ".wh..wh..opq", ".
 NAMES = st.lists(st.sampled_from(COMPONENTS), min_size=1, max_size=4).map("/".join)
 PLAIN = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
 TARGETS = st.builds(
-    str.__add__, st.sampled_from(["", "/"]), st.lists(st.sampled_from("aabbc") | st.just(".."), min_size=1, max_size=4).map("/".join)
+    str.__add__,
+    st.sampled_from(["", "/"]),
+    st.lists(st.sampled_from("aabbc") | st.just(".."), min_size=1, max_size=4).map("/".join),
 )
 
 
@@ -62,7 +62,9 @@ def written(item: Entry) -> bytes:
         return symlink(item.name, item.target, **fields)
     if item.kind == "hardlink":
         return hardlink(item.name, item.target)
-    return entry(item.name, item.data if item.kind == "file" else b"", type="0" if item.kind == "file" else "6", mode=item.mode, **fields)
+    return entry(
+        item.name, item.data if item.kind == "file" else b"", type="0" if item.kind == "file" else "6", mode=item.mode, **fields
+    )
 
 
 def extracted(root: str, layer: list[Entry], **options: object) -> bool:
@@ -167,4 +169,6 @@ def test_the_model_and_the_disk_can_differ(tmp_path: Path) -> None:
     unpack(tmp_path / "root", archive(directory("a", 0o711), entry("a/f", b"x"), entry(".wh.b"), entry(".wh.a")))
     found = of_disk(tmp_path / "root")
     assert found["a"][1] == 0o711 and found["a"][5] and is_opaque(str(tmp_path / "root/a")) and found["b"][0] == "whiteout"
-    assert found != of_model(layer([Entry(kind="directory", name="a", mode=0o711), Entry(kind="file", name="a/f", data=b"x")])[0])
+    assert found != of_model(
+        layer([Entry(kind="directory", name="a", mode=0o711), Entry(kind="file", name="a/f", data=b"x")])[0]
+    )
