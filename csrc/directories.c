@@ -138,7 +138,7 @@ static int resolve(const struct pyrt_directories *directories, const char *name,
 
     if (fd >= 0)
         return fd;
-    if (!directories->by_walk && errno != ELOOP && errno != ENOSYS && errno != EPERM)
+    if (!directories->by_walk && errno != ELOOP && errno != ENOSYS && errno != EPERM && errno != EAGAIN)
         return -errno;
     return pyrt_path_walk(directories->root, name, flags, &maker);
 }

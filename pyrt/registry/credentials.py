@@ -7,7 +7,6 @@ and no entry is ever used for another registry than the one that it names (CVE-2
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Mapping
@@ -172,7 +171,7 @@ def _parse(value: object) -> Credentials | None:
     if encoded:
         try:
             decoded = base64.b64decode(encoded, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not even ASCII, or not UTF-8 inside
             return None
         username, _, password = decoded.partition(":")
         password = password.rstrip("\0")
@@ -187,4 +186,5 @@ def _parse(value: object) -> Credentials | None:
 
 def _text(value: dict[str, object], key: str) -> str:
     text = value.get(key)
-    return text if isinstance(text, str) else ""
+    # Half of a surrogate pair, which JSON can write, is no character that a request could carry.
+    return text if isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text) else ""

@@ -99,7 +99,7 @@ def parse(text: str, path: str) -> RegistriesConf:
         import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
     try:
         document: Table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # an integer of 5000 digits is a ValueError and no TOMLDecodeError
         raise UsageError(f"{path}: not valid TOML: {error}") from error
     reader = _Reader(path)
     if "registries" in document:

@@ -108,7 +108,7 @@ def documents(draw: st.DrawFn) -> object:
 
 
 @given(documents(), st.sampled_from(["", *TYPES, media_types.SCHEMA1, media_types.SCHEMA1_SIGNED]))
-def test_manifest(document: object, content_type: str) -> None:
+def test_fz_04_manifest(document: object, content_type: str) -> None:
     raw = json.dumps(document).encode()
     try:
         parsed = parse_document(raw, content_type)
@@ -132,7 +132,7 @@ def test_manifest(document: object, content_type: str) -> None:
 
 
 @given(documents())
-def test_image_configuration(document: object) -> None:
+def test_fz_04_image_configuration(document: object) -> None:
     raw = json.dumps(document).encode()
     try:
         parsed = ImageConfig.parse(raw)

@@ -168,3 +168,12 @@ def test_no_variable_with_a_token_is_used(world: World) -> None:
     for name in ("GITHUB_TOKEN", "DOCKER_PASSWORD", "REGISTRY_PASSWORD", "CI_REGISTRY_PASSWORD"):
         world.environ[name] = "x"
     assert CredentialStore(world.paths, world.environ).find("ghcr.io", "a/b") is None
+
+
+@pytest.mark.parametrize("entry", [{"auth": "é"}, {"auth": "7aCA"}, {"username": "u", "password": "\ud800"},
+    {"registrytoken": "\udfff"}])
+def test_fz_what_no_request_could_carry_is_no_credential(world: World, entry: dict[str, str]) -> None:
+    """Found by test_fz_auth_file: a traceback, from an auth that is not ASCII and from half of a surrogate pair."""
+    world.write(DOCKER, json.dumps({"auths": {"r.example": entry}}))
+    found = CredentialStore(world.paths, world.environ).find("r.example")
+    assert found is None or (not found.password and not found.secrets())

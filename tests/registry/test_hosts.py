@@ -246,3 +246,10 @@ def test_rg_42_impossible_rewriting_is_refused(world: World, location: str) -> N
     world.write(SYSTEM_CONF, f'[[registry]]\nprefix = "example.com"\nlocation = "{location}"\n')
     with pytest.raises(InvalidReference):
         places(world, "example.com/a/b")
+
+
+@pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = " + "[" * 100_000, "a = 2000-13-01", "a = \x00"])
+def test_fz_toml_that_is_none(world: World, text: str) -> None:
+    world.write(SYSTEM_CONF, text)
+    with pytest.raises(UsageError, match="not valid TOML"):
+        hosts(world)

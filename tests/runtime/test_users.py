@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,36 @@ def test_any_text_gives_an_account_or_a_clear_error(spec):
     else:
         assert not spec or spec.partition(":")[0].isdigit()
         assert account.uid == int(spec.partition(":")[0] or 0)
+
+
+FIELDS = st.lists(
+    st.sampled_from(
+        [":", "\n", "app", "root", "x", "0", "1000", "-1", "+0", "0x0", "00", " ", "\0", "/", "9" * 10, "\r", "\xff", ","]
+    )
+)
+SPECS = st.sampled_from(["app", "app:app", "1000", "x", "app:0", "app:x", "root", "00"])
+
+
+@given(FIELDS, FIELDS, SPECS, st.sampled_from([(), ("x",), ("app", "0")]))
+def test_fz_07_any_passwd_and_group(passwd, group, spec, added):
+    """No crash, and root is who asked for root, or whom a valid line of the image's own passwd calls so."""
+    files = {"etc/passwd": "app:x:1000:1001::/:\n" + "".join(passwd), "etc/group": "".join(group)}
+    with tempfile.TemporaryDirectory() as place:
+        os.mkdir(os.path.join(place, "etc"))
+        for name, content in files.items():
+            Path(place, name).write_bytes(content.encode("latin-1"))
+        try:
+            account = find(spec, added, ImageTree((place,)))
+        except UsageError as error:
+            assert "\n" not in str(error)
+            return
+    user = spec.partition(":")[0]
+    rows = [line.split(":") for line in files["etc/passwd"].split("\n") if line.count(":") >= 5]
+    roots = [row[0] for row in rows if set(row[2]) == {"0"}]
+    assert account.uid != 0 or user == "00" or user in roots
+    assert all(0 <= number <= MAX_ID for number in (account.uid, account.gid, *account.groups))
+    if user == "app":
+        assert account.uid == 1000
 
 
 def test_id_06_links_are_followed_inside_of_the_image(tmp_path):

@@ -6,11 +6,12 @@ import os
 import tempfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrt.errors import LayerError
 from pyrt.values import replace
+from tests.support.chance import examples
 from tests.support.extraction import unpack
 from tests.support.tarwriter import archive, directory, entry, hardlink, pax, symlink
 from tests.support.trees import Attributes, manifest
@@ -51,19 +52,19 @@ def outcome(data: bytes, piece: int = 1 << 20, **options: object) -> tuple[str, 
         return error, found
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(ARCHIVES)
 def test_the_way_of_resolving_makes_no_difference(data: bytes) -> None:
     assert outcome(data) == outcome(data, by_walk=True)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(ARCHIVES, st.integers(1, 2000))
 def test_the_size_of_the_pieces_makes_no_difference(data: bytes, piece: int) -> None:
     assert outcome(data) == outcome(data, piece)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(ARCHIVES)
 def test_the_umask_makes_no_difference(data: bytes) -> None:
     before = os.umask(0o077)
