@@ -17,7 +17,10 @@ HERE = os.path.relpath(os.path.dirname(os.path.abspath(__file__)))
 VERSION_FILE = os.path.join(HERE, "..", "pyrt", "_version.py")
 VERSION = runpy.run_path(VERSION_FILE)["VERSION"]
 
-HEADERS = ["error.h", "resolve.h", "layer_step.h", "layer.h", "listing.h", "xxh64.h", "tree_digest.h", "payload.h", "launch.h"]
+HEADERS = [
+    *("error.h", "resolve.h", "layer_step.h", "layer.h", "listing.h", "xxh64.h", "tree_digest.h"),
+    *("payload.h", "launch.h", "device_filter.h"),
+]
 
 RESOLVE = ["resolve.c", "path_walk.c"]
 TAR = ["tar.c", "tar_entry.c", "header.c", "pax.c", "sparse.c", "bytes.c"]
