@@ -25,7 +25,8 @@ struct pyrt_fd_path pyrt_fd_path(int fd) {
     return path;
 }
 
-/* Puts what the dangling link at path[begin..end) points to in its place; a relative target stays beside the link. */
+/* Puts what the dangling link at path[begin..end) points to in its place; a relative target stays beside the link. Where
+ * somebody has put something else there meanwhile the path stays as it is, for another look. */
 static int follow_link(char path[PATH_MAX], int parent, size_t begin, size_t end) {
     char link[PATH_MAX], rest[PATH_MAX], name[NAME_MAX + 1];
     if (end - begin >= sizeof name) {
@@ -36,7 +37,7 @@ static int follow_link(char path[PATH_MAX], int parent, size_t begin, size_t end
     name[end - begin] = '\0';
     ssize_t size = readlinkat(parent, name, link, sizeof link);
     if (size < 0)
-        return -1;
+        return errno == EINVAL || errno == ENOENT ? 0 : -1;
     size_t tail = strlen(path + end) + 1, front = link[0] == '/' ? 0 : begin;
     if (front + (size_t)size + tail > PATH_MAX) {
         errno = ENAMETOOLONG;

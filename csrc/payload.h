@@ -50,9 +50,15 @@ struct pyrt_payload {
     uint32_t label_files; /* offset of strings, one after the other, the last one empty: where the words go, below procfs */
 };
 
+enum pyrt_limit_how {
+    PYRT_LIMIT_EXACT = 0,
+    PYRT_LIMIT_AT_MOST = 1,     /* lower what is higher, and leave the rest */
+    PYRT_LIMIT_IF_POSSIBLE = 2  /* no error where a hard limit is in the way */
+};
+
 struct pyrt_limit {
     uint32_t resource; /* RLIMIT_* */
-    uint32_t at_most;  /* lower what is higher, and leave the rest */
+    uint32_t how;      /* enum pyrt_limit_how */
     uint64_t soft;
     uint64_t hard;
 };

@@ -218,11 +218,11 @@ static void set_limits(const struct pyrt_payload *payload) {
     for (uint32_t i = 0; i < payload->nlimits; i++) {
         uint64_t pair[2] = {limits[i].soft, limits[i].hard}, now[2];
         long resource = (long)limits[i].resource;
-        if (limits[i].at_most && call5(__NR_prlimit64, 0, resource, 0, (long)now, 0) == 0)
+        if (limits[i].how == PYRT_LIMIT_AT_MOST && call5(__NR_prlimit64, 0, resource, 0, (long)now, 0) == 0)
             for (int j = 0; j < 2; j++)
                 pair[j] = now[j] < pair[j] ? now[j] : pair[j];
         long result = call5(__NR_prlimit64, 0, resource, (long)pair, 0, 0);
-        if (result < 0)
+        if (result < 0 && limits[i].how != PYRT_LIMIT_IF_POSSIBLE)
             fail(PYRT_AT_LIMITS, result, 0);
     }
 }

@@ -41,12 +41,13 @@ class Op:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """One resource limit: RLIMIT_* number, soft and hard as getrlimit(2) has them. ``at_most``: lower the caller's where they
-    are higher, and leave them where they are not."""
+    are higher, and leave them where they are not. ``if_possible``: leave them where a hard limit is in the way."""
 
     resource: int
     soft: int
     hard: int
     at_most: bool = False
+    if_possible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

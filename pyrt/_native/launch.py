@@ -10,7 +10,7 @@ from typing import Any
 
 from pyrt._native._core import ffi, lib
 from pyrt.errors import CommandNotExecutable, CommandNotFound, PrivilegeError, PyrtError, StartError
-from pyrt.plan import Op, Plan, Program
+from pyrt.plan import Limit, Op, Plan, Program
 
 PROGRAMS = os.path.join(os.path.dirname(__file__), "bin")
 
@@ -141,7 +141,7 @@ def payload(program: Program) -> bytes:
     header.ngroups = len(program.groups)
     header.groups = place(b"".join(group.to_bytes(4, "little") for group in program.groups))
     header.nlimits = len(program.limits)
-    packed = [_LIMIT.pack(limit.resource, limit.at_most, limit.soft, limit.hard) for limit in program.limits]
+    packed = [_LIMIT.pack(limit.resource, _how(limit), limit.soft, limit.hard) for limit in program.limits]
     header.limits = place(b"".join(packed))
     header.nfilter = len(program.filter) // 8
     header.filter = place(program.filter)
@@ -154,6 +154,12 @@ def payload(program: Program) -> bytes:
         header.label_files = place(b"".join(os.fsencode(path) + b"\0" for path in (*program.label_files, "")))
     header.size = size
     return bytes(ffi.buffer(header)) + b"".join(tables)
+
+
+def _how(limit: Limit) -> int:
+    if limit.at_most:
+        return int(lib.PYRT_LIMIT_AT_MOST)
+    return int(lib.PYRT_LIMIT_IF_POSSIBLE if limit.if_possible else lib.PYRT_LIMIT_EXACT)
 
 
 def sealed_memfd(name: str, content: bytes) -> int:

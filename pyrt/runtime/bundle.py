@@ -280,7 +280,7 @@ def mounts(
             destination="/dev",
             type="tmpfs",
             source="tmpfs",
-            options=("nosuid", "strictatime", "mode=755", "size=65536k"),
+            options=("nosuid", "noexec", "strictatime", "mode=755", "size=65536k"),
         ),
         SpecMount(
             destination="/dev/pts",

@@ -52,6 +52,10 @@ _AT_MOST = tuple(
     Limit(resource=rlimits.NUMBERS[name], soft=_CEILING, hard=_CEILING, at_most=True) for name in ("nofile", "nproc")
 )
 
+# A helper in kernel.core_pattern runs as root in the host's namespaces, fed by whoever crashes. Of all limits 1 alone keeps it
+# away (core(5): 0 means nothing to a pipe), and the seccomp profile keeps the 1.
+_NO_CORE = Limit(resource=rlimits.NUMBERS["core"], soft=1, hard=1, if_possible=True)
+
 # Their place must be a directory of the image itself: what is mounted there is trusted afterwards.
 _REAL = ("/proc", "/sys", "/dev")
 
@@ -229,7 +233,7 @@ def _program(spec: Spec, place: Placement) -> Program:
     process = spec.process
     limits = [Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits]
     asked = {limit.resource for limit in limits}
-    limits += [limit for limit in _AT_MOST if limit.resource not in asked]
+    limits += [limit for limit in (*_AT_MOST, _NO_CORE) if limit.resource not in asked]
     words, files = label(spec, with_init=place.with_init)
     return Program(
         argv=process.args,
