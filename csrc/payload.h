@@ -22,7 +22,8 @@ enum pyrt_payload_flag {
     PYRT_WITH_INIT = 2,        /* stay as PID 1, reap, forward signals */
     PYRT_DIE_WITH_PARENT = 4,  /* PR_SET_PDEATHSIG */
     PYRT_CONTROLLING_TTY = 8,  /* fd 0 becomes the controlling terminal */
-    PYRT_KEEP_KEYRING = 16     /* do not join a session keyring of its own */
+    PYRT_KEEP_KEYRING = 16,    /* do not join a session keyring of its own */
+    PYRT_LABEL_LAST = 32       /* the label is in force at once, and may forbid what stage2 does */
 };
 
 struct pyrt_payload {

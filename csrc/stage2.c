@@ -5,9 +5,9 @@
  * close-on-exec); and a procfs (6) where a label has to be written. What the container can find of us in /proc is a sealed
  * memfd of three kilobytes: no interpreter, no heap, no host path (CVE-2019-5736). Order, and why:
  *
- *   label                          first: what it says is for the exec to come, and no filter must be in the way. PID 1 of
- *                                  --init executes nothing and takes it on itself: last, because it may forbid the rest.
- *                                  The kernel takes the words from the process that opened the file alone (Linux 5.13)
+ *   label                          first, so that no filter is in the way; last where it is in force at once and may forbid
+ *                                  the rest. The kernel takes the words from the process that opened the file alone
+ *                                  (Linux 5.13), so nobody can do it for us
  *   limits, groups, bounding set   while we still may
  *   no_new_privs, seccomp          a filter needs either no_new_privs or CAP_SYS_ADMIN, so it comes before the ids unless
  *                                  no_new_privs is set, then last
@@ -379,7 +379,7 @@ __attribute__((noreturn, used)) void stage2(long *stack) {
     prctl(PR_SET_DUMPABLE, 0);
     int label = open_label(payload);
     call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0); /* no profile has a say in this: before the filter */
-    if (!(payload->flags & PYRT_WITH_INIT))
+    if (!(payload->flags & PYRT_LABEL_LAST))
         write_label(payload, &label);
     set_session(payload);
     set_limits(payload);

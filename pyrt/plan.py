@@ -56,7 +56,8 @@ class Program:
 
     ``candidates`` are the paths to try in turn; ``argv`` and ``env`` ("NAME=value") go to the program as they are. ``filter``
     is the seccomp program, an array of struct sock_filter, b"" for none. ``label`` are words for the security module, written
-    to the first of ``label_files`` that exists below a procfs (operation "proc").
+    to the first of ``label_files`` that exists below a procfs (operation "proc"); ``label_last`` where they are in force at
+    once and may forbid what comes before the exec.
     """
 
     argv: tuple[str, ...]
@@ -78,6 +79,7 @@ class Program:
     filter: bytes = b""
     label: str = ""
     label_files: tuple[str, ...] = ()
+    label_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

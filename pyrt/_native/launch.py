@@ -135,6 +135,7 @@ def payload(program: Program) -> bytes:
         | (lib.PYRT_WITH_INIT if program.with_init else 0)
         | (lib.PYRT_DIE_WITH_PARENT if program.die_with_parent else 0)
         | (lib.PYRT_CONTROLLING_TTY if program.controlling_tty else 0)
+        | (lib.PYRT_LABEL_LAST if program.label_last else 0)
     )
     header.uid, header.gid, header.umask = program.uid, program.gid, program.umask
     header.bounding, header.permitted, header.ambient = program.bounding, program.permitted, 0

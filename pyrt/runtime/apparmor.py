@@ -65,15 +65,19 @@ def _by_name(name: str, sys: str) -> Choice:
     return Choice(profile=name, why=f"apparmor={name}")
 
 
-def writes(profile: str, *, with_init: bool) -> tuple[str, tuple[str, ...]]:
-    """What stage2 shall write into the kernel, and the files below /proc that take it, the first that exists.
+def writes(profile: str, *, with_init: bool) -> tuple[str, tuple[str, ...], bool]:
+    """What stage2 shall write into the kernel, the files below /proc that take it, of which the first that exists counts, and
+    whether last.
 
-    The profile is entered with the exec of the image's program. PID 1 of ``--init`` executes nothing, and has to be confined
-    as well, or its children could not even signal it: it enters the profile itself, and they inherit it.
+    Ours is entered at once. A change by the exec of the image's program would clear the parent-death signal (it does so in
+    every security module), and a container would live on when its caller is killed. Another one may forbid that very exec,
+    or what stage2 has to do before: it is entered by it, as docker does. PID 1 of ``--init`` executes nothing, and has to be
+    confined too, or its children could not even signal it: it enters whatever it is, last, and they inherit it.
     """
-    command, file = ("changeprofile", "current") if with_init else ("exec", "exec")
+    at_once = with_init or profile == PROFILE
+    command, file = ("changeprofile", "current") if at_once else ("exec", "exec")
     # Its own directory came with Linux 5.8; before that it shares one name with every other security module.
-    return f"{command} {profile}", (f"self/attr/apparmor/{file}", f"self/attr/{file}")
+    return f"{command} {profile}", (f"self/attr/apparmor/{file}", f"self/attr/{file}"), at_once and profile != PROFILE
 
 
 @lru_cache(maxsize=8)

@@ -234,7 +234,7 @@ def _program(spec: Spec, place: Placement) -> Program:
     limits = [Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits]
     asked = {limit.resource for limit in limits}
     limits += [limit for limit in (*_AT_MOST, _NO_CORE) if limit.resource not in asked]
-    words, files = label(spec, with_init=place.with_init)
+    words, files, last = label(spec, with_init=place.with_init)
     return Program(
         argv=process.args,
         env=process.env,
@@ -254,12 +254,13 @@ def _program(spec: Spec, place: Placement) -> Program:
         filter=place.filter,
         label=words,
         label_files=files,
+        label_last=last,
     )
 
 
-def label(spec: Spec, *, with_init: bool) -> tuple[str, tuple[str, ...]]:
-    """The words for the security module and the files of procfs that take them. Raises Unsupported for two modules at once,
-    which no kernel so far has in force together."""
+def label(spec: Spec, *, with_init: bool) -> tuple[str, tuple[str, ...], bool]:
+    """The words for the security module, the files of procfs that take them, and whether they come last. Raises Unsupported for
+    two modules at once, which no kernel so far has in force together."""
     process = spec.process
     if process.selinux_label and process.apparmor_profile:
         raise Unsupported(f"SELinux label {process.selinux_label} and AppArmor profile {process.apparmor_profile} together")
@@ -269,7 +270,7 @@ def label(spec: Spec, *, with_init: bool) -> tuple[str, tuple[str, ...]]:
         return selinux.writes(process.selinux_label, with_init=with_init)
     if process.apparmor_profile:
         return apparmor.writes(process.apparmor_profile, with_init=with_init)
-    return "", ()
+    return "", (), False
 
 
 def candidates(program: str, env: tuple[str, ...]) -> tuple[str, ...]:

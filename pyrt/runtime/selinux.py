@@ -35,9 +35,10 @@ def choose(asked: tuple[str, ...], *, root: str = "/") -> str:
     return ":".join({**of_policy, **fields}[field] for field in FIELDS)
 
 
-def writes(context: str, *, with_init: bool) -> tuple[str, tuple[str, ...]]:
-    """What stage2 shall write into the kernel, and where, below /proc: for its next exec, or with ``--init`` for itself."""
-    return context, ("self/attr/current" if with_init else "self/attr/exec",)
+def writes(context: str, *, with_init: bool) -> tuple[str, tuple[str, ...], bool]:
+    """What stage2 shall write into the kernel, where, below /proc, and whether last: for its next exec, or with ``--init`` for
+    itself. The kernel clears the parent-death signal at such an exec, as at every one that changes who a process is."""
+    return context, ("self/attr/current" if with_init else "self/attr/exec",), with_init
 
 
 def unavailable(root: str = "/") -> str:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -168,9 +169,13 @@ def test_a_name_without_apparmor_is_refused(kernel):
     assert apparmor.choose("unconfined", privileged=False, host=host(), **place).profile == ""
 
 
-def test_with_init_pid_1_enters_the_profile_itself():
-    assert apparmor.writes("p", with_init=False) == ("exec p", ("self/attr/apparmor/exec", "self/attr/exec"))
-    assert apparmor.writes("p", with_init=True) == ("changeprofile p", ("self/attr/apparmor/current", "self/attr/current"))
+def test_who_enters_the_profile_and_when():
+    by_exec = ("self/attr/apparmor/exec", "self/attr/exec")
+    at_once = ("self/attr/apparmor/current", "self/attr/current")
+    assert apparmor.writes("p", with_init=False) == ("exec p", by_exec, False)
+    assert apparmor.writes("p", with_init=True) == ("changeprofile p", at_once, True)
+    for with_init in (False, True):
+        assert apparmor.writes(apparmor.PROFILE, with_init=with_init) == (f"changeprofile {apparmor.PROFILE}", at_once, False)
 
 
 def labelled_plan(root: Path, directory: Path, *argv: str, **process: str) -> compile.Plan:
@@ -219,7 +224,7 @@ def test_ct_26_a_label_is_never_written_into_the_containers_proc(fake_proc, tmp_
     before = sorted(os.listdir("/proc/self/fd"))
     plan = labelled_plan(fake_proc, tmp_path / "place", "/bin/sh", "-c", "echo started", apparmor_profile=apparmor.PROFILE)
     if apparmor.unavailable():
-        with pytest.raises(StartError, match=f"cannot give the container the label exec {apparmor.PROFILE}") as caught:
+        with pytest.raises(StartError, match=f"cannot give the container the label changeprofile {apparmor.PROFILE}") as caught:
             started(plan)
         assert caught.value.step == "label"
     else:
@@ -427,6 +432,20 @@ def test_pyrt_ends_what_it_confined(apparmor_kernel, store):
     assert in_busybox(store, "sh", "-c", "sleep 100 & kill $!; wait $!; echo $?", init=True).stdout == b"143\n"
 
 
+@pytest.mark.parametrize("options", [(), ("--init",), ("--user", "1000:1000"), ("--security-opt", "no-new-privileges")])
+def test_lc_07_a_confined_container_dies_with_its_caller(apparmor_kernel, store_root, pyrt, options):
+    """A change of the label by exec clears the parent-death signal."""
+    words = ["run", "--rm", *options, "busybox", "sh", "-c", "echo ready; exec sleep 3219"]
+    argv = [sys.executable, "-m", "pyrt", "--root", str(store_root), *words]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=REPOSITORY)
+    with process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        process.kill()
+        assert select.select([process.stdout], [], [], 20)[0], "it lives on"
+        assert process.stdout.read() == b""
+    pyrt("run", "--rm", "busybox", "true")  # the next command sweeps
+
+
 def test_a_profile_that_was_taken_away_is_loaded_again_by_many_at_once(apparmor_kernel, store):
     need("apparmor_parser")
     subprocess.run(["apparmor_parser", "-R", TEXT], check=apparmor.known(apparmor.PROFILE) is True, capture_output=True)
@@ -448,5 +467,5 @@ def test_a_dry_run_shows_it_and_loads_nothing(apparmor_kernel, pyrt):
     subprocess.run(["apparmor_parser", "-R", TEXT], check=apparmor.known(apparmor.PROFILE) is True, capture_output=True)
     shown = json.loads(pyrt("run", "--dry-run", "busybox", "true").stdout)
     assert shown["spec"]["process"]["apparmorProfile"] == apparmor.PROFILE
-    assert shown["plan"]["program"]["label"] == f"exec {apparmor.PROFILE}"
+    assert shown["plan"]["program"]["label"] == f"changeprofile {apparmor.PROFILE}"
     assert apparmor.known(apparmor.PROFILE) is False

@@ -80,5 +80,5 @@ def test_and_nothing_is_started(tmp_path):
 
 
 def test_it_is_written_for_the_next_exec_and_with_init_for_pid_1():
-    assert selinux.writes("a:b:c:s0", with_init=False) == ("a:b:c:s0", ("self/attr/exec",))
-    assert selinux.writes("a:b:c:s0", with_init=True) == ("a:b:c:s0", ("self/attr/current",))
+    assert selinux.writes("a:b:c:s0", with_init=False) == ("a:b:c:s0", ("self/attr/exec",), False)
+    assert selinux.writes("a:b:c:s0", with_init=True) == ("a:b:c:s0", ("self/attr/current",), True)
