@@ -13,7 +13,7 @@ import os
 import time
 from contextlib import suppress
 
-from pyrt.errors import NoSpace, PyrtError
+from pyrt.errors import NoSpace, PyrtError, StoreError
 from pyrt.oci.digest import Digest
 from pyrt.store import check as look
 from pyrt.store import check_records, mend
@@ -28,7 +28,7 @@ from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pyrt.store.check import Told
     from pyrt.store.images import ImageRecord
@@ -69,7 +69,7 @@ def check(
     if repair:
         problems = Repair(store, inventory, environ).all(problems)
     else:  # what has lost its name meanwhile
-        collect(store.layout, store.content, store.layers, only=held.digests)
+        _collect(store, held.digests)
     return Report(problems=tuple(problems), checked=_count(store, inventory))
 
 
@@ -110,6 +110,12 @@ def _leftovers(warnings: tuple[str, ...]) -> list[Problem]:
     ]
 
 
+def _collect(store: Store, only: Iterable[str] | None) -> None:
+    """What nothing needs goes; nothing where the index is damaged, which has been told."""
+    with suppress(StoreError):
+        collect(store.layout, store.content, store.layers, only=only)
+
+
 def _count(store: Store, inventory: Inventory) -> Checked:
     return Checked(
         images=len(inventory.records),
@@ -145,8 +151,7 @@ class Repair:
                 self._store.content.remove(Digest.parse(problem.subject))
         done = [self._one(problem) for problem in problems]
         # Without its manifest nobody knows what an image consisted of: all that nothing needs goes with one that goes.
-        gone = None if any(self._images.values()) else self._inventory.users
-        collect(self._store.layout, self._store.content, self._store.layers, only=gone)
+        _collect(self._store, None if any(self._images.values()) else self._inventory.users)
         return done
 
     def _one(self, problem: Problem) -> Problem:
@@ -174,7 +179,7 @@ class Repair:
                 if user:
                     return replace(problem, repair=f"not repaired: container {user} uses it")
                 return replace(problem, repair="unpacked again", mended=True)
-        collect(store.layout, store.content, store.layers, only=[problem.subject])
+        _collect(store, [problem.subject])
         if store.layers.has(diff_id):
             return replace(problem, repair="not repaired: the blob that it was unpacked from is not here")
         return replace(problem, repair="removed: no image needs it", mended=True)

@@ -7,7 +7,7 @@ from pyrt.cli.group import Group
 
 command = Group(
     "system",
-    modules={"info": "pyrt.cli.info"},
+    modules={"check": "pyrt.cli.check", "info": "pyrt.cli.info"},
     refused=refused.SYSTEM,
-    help="This machine, as pyrt sees it.",
+    help="This machine and the store, as pyrt sees them.",
 )

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 from pyrt.oci import limits
 from pyrt.store.content import parse_or_none
+from pyrt.store.images import read_index
 from pyrt.store.leases import STORE_LOCK, leased
 from pyrt.store.locks import hold
 from pyrt.store.records import read_record
@@ -66,13 +67,14 @@ def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterabl
 
 
 def named(layout: StoreLayout, content: Content) -> set[str]:
-    """Everything that the images of the index consist of, here or not."""
-    return reachable(content, set(digests_in(read_json(layout.index))))
+    """Everything that the images of the index consist of, here or not. Raises StoreError where nobody can read the index."""
+    return reachable(content, set(digests_in(read_index(layout.index))))
 
 
 def roots(layout: StoreLayout) -> set[str]:
-    """The digests that images, containers and pulls name."""
-    found = set(digests_in(read_json(layout.index)))
+    """The digests that images, containers and pulls name. Raises StoreError where nobody can read the index: then
+    nobody knows what is needed."""
+    found = set(digests_in(read_index(layout.index)))
     for name in os.listdir(layout.containers):
         if name.endswith(".json"):
             found |= container_digests(f"{layout.containers}/{name}")

@@ -194,7 +194,7 @@ def read_index(path: str) -> list[dict[str, object]]:
 
 
 def damaged(path: str) -> StoreError:
-    return StoreError(f"store {path}: not an OCI index", hint=f"move {path} away and pull the images again")
+    return StoreError(f"store {path}: not an OCI index", hint="pyrt check --repair makes it again of what is here")
 
 
 def write_index(layout: StoreLayout, entries: list[dict[str, object]]) -> None:

@@ -115,6 +115,20 @@ def test_st_22_an_index_is_made_again_without_containers(case: Case) -> None:
     assert case.pyrt("images", "-q").stdout.count("\n") == 2
 
 
+def test_st_22_without_an_index_nothing_is_garbage(case: Case) -> None:
+    """What a pull that was killed had wanted may be an image's, of which only the index would tell."""
+    wanted = [str(digest) for digest in case.store.content.digests()] + [case.shared.diff_id, case.top.diff_id]
+    (case.root / "tmp/lease-0").write_text(json.dumps(wanted))
+    whole = (case.root / "index.json").read_bytes()
+    (case.root / "index.json").write_bytes(whole[:50])
+    assert case.pyrt("pull", "-q", case.small_name).returncode == 1
+    assert case.pyrt("image", "prune", "-a", "-f").returncode == 1
+    (case.root / "index.json").write_bytes(whole)
+    case.assert_clean()
+    assert len(case.store.content.digests()) == 6
+    assert len(case.store.layers.names()) == 2
+
+
 @pytest.mark.parametrize(
     "entry", [{}, 5, {"mediaType": "a/b", "digest": "sha256:zz", "size": 1}, {"mediaType": "a/b", "size": -1}]
 )

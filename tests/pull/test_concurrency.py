@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 from pyrt.image_pull import pull
+from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
 from pyrt.store_check import check
 from tests.pull.leftovers import is_clean
@@ -68,3 +71,59 @@ def test_st_13_sixteen_processes_fetch_each_blob_once(
     assert len(store.images.list()) == 1
     assert is_clean(store)
     assert check(store).problems == ()
+
+
+HOLDER = """
+import sys, time
+from pyrt.oci.descriptor import Descriptor
+from pyrt.oci.digest import Digest
+from pyrt.store.store import Store
+store, descriptor = Store.open(sys.argv[1]), Descriptor(media_type="x", digest=Digest.parse(sys.argv[2]), size=int(sys.argv[3]))
+with store.content.writer(descriptor) as writer:
+    writer.write(b"the beginning of something else")
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_st_15_a_pull_that_was_killed_is_taken_over(
+    registry: RunningRegistry, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """The one that waits for its blob goes on when the kernel has dropped the lock, from the start: the bytes were wrong."""
+    blob = images.layer(images.tar([Entry(name="f", content=noise(100_000, 7))]))
+    built = images.image([blob])
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    images.write_layout(layout, {"latest": built})
+    registry.push(layout, "takeover")
+    root = str(tmp_path / "store")
+    store = Store.open(root)
+    words = [sys.executable, "-c", HOLDER, root, blob.digest, str(len(blob.content))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        kinds: list[str] = []
+        results: list[object] = []
+
+        def work() -> None:
+            results.append(pull(f"{registry.host}/takeover", store=store, environ=environ, progress=listen))
+
+        def listen(event: PullEvent) -> None:
+            kinds.append(event.kind)
+
+        puller = threading.Thread(target=work)
+        puller.start()
+        while "start" not in kinds:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert "download" not in kinds, "it waits"
+        holder.kill()
+        killed = time.monotonic()
+        while len(kinds) < 3:
+            assert time.monotonic() - killed < 30
+            time.sleep(0.001)
+        waited = time.monotonic() - killed
+        puller.join()
+    assert len(results) == 1
+    assert waited < 1
+    assert check(store).problems == ()
+    assert is_clean(store)

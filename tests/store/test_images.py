@@ -131,7 +131,7 @@ def test_a_damaged_index_is_an_error_that_says_what_to_do(store: Store, content:
     Path(store.layout.index).write_text(content)
     with pytest.raises(StoreError, match="not an OCI index") as caught:
         store.images.list()
-    assert "move" in caught.value.hint
+    assert "pyrt check --repair" in caught.value.hint
 
 
 def test_a_damaged_document_concerns_one_image_only(store: Store) -> None:
