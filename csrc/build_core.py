@@ -30,7 +30,7 @@ WRITER = [
 ]
 LAYER = ["layer.c", "listing.c", *TAR, *WRITER]
 TREE = ["tree_digest.c", "tree_entry.c", "tree_links.c", "xxh64.c"]
-LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "inroot.c", "private_proc.c", "console.c"]
+LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "submounts.c", "inroot.c", "private_proc.c", "console.c"]
 SOURCES = ["error.c", *RESOLVE, *LAYER, *TREE, *LAUNCH, "device_filter.c"]
 
 

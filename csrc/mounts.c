@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "resolve.h"
+#include "submounts.h"
 #include "walk.h"
 
 /* Numbers and structures of linux/mount.h that older headers lack; the system call numbers are those of every
@@ -109,8 +110,8 @@ static unsigned long legacy_flags_of(uint32_t flags) {
            (flags & PYRT_NODEV ? MS_NODEV : 0) | (flags & PYRT_NOEXEC ? MS_NOEXEC : 0);
 }
 
-/* mount(2) with MS_REMOUNT replaces all flags, and a user namespace may not clear those that are there: keep them. */
-static unsigned long present_flags(int fd) {
+/* A user namespace may not clear those that are there. */
+unsigned long pyrt_present_flags(int fd) {
     struct statfs fs;
     if (fstatfs(fd, &fs) < 0)
         return 0;
@@ -131,7 +132,7 @@ static bool same_file(int one, int other) {
 }
 
 /* Before open_tree (5.2) or mount_setattr (5.12): bind, then change the mount that now covers the target, found by its
- * path again and recognised by what it shows. Only its top becomes read-only, as with docker on such kernels. */
+ * path again and recognised by what it shows, and those below it one by one. */
 static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target) {
     unsigned long recursive = op->flags & PYRT_RECURSIVE ? MS_REC : 0;
     if (mount(pyrt_fd_path(source).text, pyrt_fd_path(target).text, NULL, MS_BIND | recursive, NULL) < 0)
@@ -147,7 +148,9 @@ static int bind_by_mount(struct pyrt_walk *walk, const struct pyrt_step *op, int
     }
     struct pyrt_fd_path on = pyrt_fd_path(top);
     unsigned long change = legacy_flags_of(op->flags);
-    if (change && mount(NULL, on.text, NULL, MS_REMOUNT | MS_BIND | change | present_flags(top), NULL) < 0)
+    if (change && mount(NULL, on.text, NULL, MS_REMOUNT | MS_BIND | change | pyrt_present_flags(top), NULL) < 0)
+        return -1;
+    if (change && recursive && pyrt_change_submounts(top, change) < 0)
         return -1;
     return op->mount_flags ? mount(NULL, on.text, NULL, (unsigned long)op->mount_flags, NULL) : 0;
 }
@@ -327,7 +330,7 @@ int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_step *op) {
 
 int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
     (void)op;
-    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | present_flags(walk->root);
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | pyrt_present_flags(walk->root);
     if (mount(NULL, pyrt_fd_path(walk->root).text, NULL, flags, NULL) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_READONLY, "/");
     return 0;

@@ -56,6 +56,8 @@ int pyrt_mount_mask(struct pyrt_walk *walk, const struct pyrt_step *op);
 int pyrt_mount_readonly(struct pyrt_walk *walk, const struct pyrt_step *op);
 int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_step *op);
 int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_step *op);
+/* The MS_* flags of the mount that an fd is on, for MS_REMOUNT, which replaces all of them. */
+unsigned long pyrt_present_flags(int fd);
 /* Mounts what src is (a file or a directory) on target, both O_PATH fds, with the flags of the operation. */
 int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target, int step);
 

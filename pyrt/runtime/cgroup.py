@@ -151,8 +151,9 @@ def _load(program: bytes) -> int:
         from resource import RLIM_INFINITY, RLIMIT_MEMLOCK, getrlimit, setrlimit
 
         before = getrlimit(RLIMIT_MEMLOCK)
-        try:
+        with suppress(ValueError):  # without CAP_SYS_RESOURCE
             setrlimit(RLIMIT_MEMLOCK, (RLIM_INFINITY, RLIM_INFINITY))
+        try:
             return device_filter.load(program)
         finally:
             setrlimit(RLIMIT_MEMLOCK, before)

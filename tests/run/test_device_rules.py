@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from pyrt import cgroupfs
 from pyrt.runtime import cgroup
 from tests.support.parts import missing
 
@@ -236,6 +237,56 @@ def test_lc_25_a_machine_without_cgroups_refuses_by_name(run_with: Run, prefix, 
 def test_lc_25_and_starts_what_needs_none(run_with: Run, prefix):
     done = run_with(prefix, "-v", "/dev/shm:/there", "busybox", script="echo started")
     assert done.stdout == "started\n", done.stderr
+
+
+# A cgroup as docker's containers have it, but for ptmx; in it a cgroup namespace, in which the hierarchy can be written.
+_OUTER = """
+    mkdir $0 && echo a >$0/devices.deny
+    for rule in 'c *:* m' 'b *:* m' 'c 1:3 rwm' 'c 1:5 rwm' 'c 1:7 rwm' 'c 1:8 rwm' 'c 1:9 rwm' 'c 5:0 rwm' 'c 136:* rwm'; do
+        echo "$rule" >$0/devices.allow
+    done
+    echo 0 >$0/tasks
+    exec unshare -C -m sh -c '
+        cd /sys/fs/cgroup; umount devices && mount -t cgroup -o devices x devices && cd "$OLDPWD" && exec "$@"
+    ' sh "$@"
+"""
+
+
+@pytest.mark.skipif("v1" not in ways(), reason="only cgroup v1 tells what the cgroup above allows")
+def test_lc_25_in_a_cgroup_that_allows_less_only_what_was_asked_for_is_missed(run_with: Run):
+    outer = f"/sys/fs/cgroup/devices/outer-{os.getpid()}"
+    prefix = ["sh", "-c", _OUTER, outer]
+    try:
+        done = run_with(prefix, "--cap-add", "MKNOD", "busybox", script="try '>' /dev/null; mknod /x c 5 2; try '<' /x")
+        assert done.stdout.splitlines() == [">/dev/null open", f"</x {DENIED}"], done.stderr
+    finally:
+        assert cgroupfs.remove(outer)
+    try:
+        done = run_with(prefix, "--device-cgroup-rule", "c 10:229 rw", "busybox", script="echo started")
+        assert (done.returncode, done.stdout) == (125, ""), done.stderr
+        assert "--device-cgroup-rule: takes device rules" in done.stderr and done.stderr.count("\n") == 1
+    finally:
+        assert cgroupfs.remove(outer)
+
+
+def test_lc_25_without_the_capability_for_rules_it_is_refused(run_with: Run, prefix):
+    """Root may make directories of cgroups without any capability, but nothing that confines."""
+    script = """if True:
+        import os, pyrt.cgroupfs, pyrt.errors
+        from pyrt.runtime import cgroup, device_rules
+        place = cgroup.find(f"test-{os.getpid()}", "a test", devices=True)
+        try:
+            cgroup.make(place, device_rules.DEFAULT)
+        except pyrt.errors.Unsupported as error:
+            print(error)
+        print(pyrt.cgroupfs.remove(place.path))
+    """
+    dropped = "-sys_admin,-net_admin,-bpf"
+    command = [*prefix, "setpriv", "--bounding-set", dropped, "--inh-caps", dropped, sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    refusal, gone = done.stdout.splitlines()
+    assert refusal.startswith("a test: takes device rules") and refusal.endswith(DENIED), done.stderr
+    assert gone == "True"
 
 
 def test_st_32_a_killed_owner_leaves_a_cgroup_that_the_next_start_removes(run_with: Run, store, store_root: Path, prefix):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ def test_ct_31_a_node_in_a_bind_or_a_volume_does_not_open(busybox, tmp_path: Pat
     os.mknod(tmp_path / "null", 0o020666, os.makedev(1, 3))
     script = OPEN % "/there/memory /there/null"
     assert busybox(script, mounts=[Mount(kind="bind", source=str(tmp_path), target="/there")]).stdout == b""
+
+
+def test_ct_31_nor_on_what_is_mounted_below_a_bind(busybox, tmp_path: Path):
+    (tmp_path / "below").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / "below"], check=True)
+    try:
+        os.mknod(tmp_path / "below" / "null", 0o020666, os.makedev(1, 3))
+        mounts = [Mount(kind="bind", source=str(tmp_path), target="/there")]
+        done = busybox("ls /there/below; : </there/below/null", mounts=mounts)
+        assert done.stdout == b"null\n" and b"Permission denied" in done.stderr
+    finally:
+        subprocess.run(["umount", tmp_path / "below"], check=True)
 
 
 def test_bn_06_dev_null_over_a_file_hides_it(busybox):

@@ -39,12 +39,6 @@ def forbid(names: tuple[str, ...]) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECCOMP)")
 
 
-def has_call(name: str) -> bool:
-    """Whether this kernel, or the filter that we are under, knows the call."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return not (libc.syscall(NUMBERS[name], -1, 0, 0, 0, 0) < 0 and ctypes.get_errno() == errno.ENOSYS)
-
-
 def main() -> None:
     names, separator, *command = sys.argv[1:]
     assert separator == "--" and command, __doc__
