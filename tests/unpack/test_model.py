@@ -134,18 +134,24 @@ def of_image_tree(tree: ImageTree, at: str = "") -> dict[str, bytes | None]:
     return found
 
 
+def made_stack(place: str, lower: list[Entry], upper: list[Entry]) -> tuple[str, ...]:
+    """Both layers on disk, uppermost first, as the store stacks them (Layers.stack)."""
+    for name, made in (("lower", lower), ("upper", upper)):
+        os.mkdir(os.path.join(place, name))
+        assert extracted(os.path.join(place, name), made)
+    return ("upper",) if is_opaque(os.path.join(place, "upper")) else ("upper", "lower")
+
+
 @examples(150)
 @given(LAYERS, LAYERS)
 def test_fz_two_layers_are_what_their_models_say(lower_entries: list[Entry], upper_entries: list[Entry]) -> None:
     (lower, one), (upper, other) = layer(lower_entries), layer(upper_entries)
     if not (one and other):
         return
+    wanted = {path: node.content if node.kind == "file" else None for path, node in paths(merged(upper, lower))}
     with tempfile.TemporaryDirectory() as place:
-        for name, made in (("lower", lower_entries), ("upper", upper_entries)):
-            os.mkdir(os.path.join(place, name))
-            extracted(os.path.join(place, name), made)
-        wanted = {path: node.content if node.kind == "file" else None for path, node in paths(merged(upper, lower))}
-        assert of_image_tree(ImageTree((f"{place}/upper", f"{place}/lower"))) == wanted
+        stack = made_stack(place, lower_entries, upper_entries)
+        assert of_image_tree(ImageTree(tuple(f"{place}/{name}" for name in stack))) == wanted
 
 
 @examples(25)
@@ -156,11 +162,11 @@ def test_fz_overlay_shows_two_layers_as_their_models_say(lower_entries: list[Ent
     if not (one and other):
         return
     with tempfile.TemporaryDirectory() as place:
-        for name, made in (("lower", lower_entries), ("upper", upper_entries)):
+        # overlay wants two of them
+        stack = ":".join((*made_stack(place, lower_entries, upper_entries), "nothing"))
+        for name in ("view", "nothing"):
             os.mkdir(os.path.join(place, name))
-            extracted(os.path.join(place, name), made)
-        os.mkdir(os.path.join(place, "view"))
-        script = "mount -t overlay overlay -o lowerdir=upper:lower view && find view -mindepth 1 -printf '%P\\n'"
+        script = f"mount -t overlay overlay -o lowerdir={stack} view && find view -mindepth 1 -printf '%P\\n'"
         view = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, cwd=place)
         assert view.returncode == 0, view.stderr
         assert sorted(view.stdout.splitlines()) == sorted(path for path, _ in paths(merged(upper, lower)) if path)
