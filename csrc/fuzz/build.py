@@ -19,9 +19,9 @@ LAYER = ["error.c", *BUILD["RESOLVE"], *BUILD["LAYER"]]
 # harness -> the sources under test, and those of its own
 HARNESSES: dict[str, list[str]] = {
     "layer": [*LAYER, "fuzz/place.c", "fuzz/tree.c"],
-    "entries": [*LAYER, "fuzz/archive.c", "fuzz/place.c", "fuzz/tree.c"],
+    "entries": [*LAYER, *BUILD["TREE"], "fuzz/archive.c", "fuzz/place.c", "fuzz/tree.c"],
     "whiteouts": [*LAYER, "fuzz/archive.c", "fuzz/place.c"],
-    "resolve": ["inroot.c", *BUILD["RESOLVE"], "removal.c", "fuzz/archive.c", "fuzz/place.c"],
+    "resolve": ["error.c", *BUILD["RESOLVE"], *BUILD["LAUNCH"], "removal.c", "fuzz/archive.c", "fuzz/place.c"],
     "tar": ["error.c", *BUILD["TAR"]],
     "pax": ["pax.c", "sparse.c", "bytes.c"],
     "sparse": ["header.c", "sparse.c"],

@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 /* Archives made of the bytes, two layers one after the other: into one root (the worst that a root can be) or into a
-   second one (what the store does). No canary changes, and openat2 and the walk make the same trees. */
+   second one (what the store does). No canary changes, openat2 and the walk make the same trees,
+   and each of them has a digest. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include "layer.h"
 #include "place.h"
 #include "tree.h"
+#include "tree_digest.h"
 
 enum { SAME_ROOT = 1, UMASK = 2, USER_XATTR = 4, NO_CHOWN = 8, SMALL = 16, ONE_PIECE = 32 };
 
@@ -28,6 +31,18 @@ static void must(int promise) {
 }
 
 static struct fuzz_archive first, second;
+
+/* Every tree that a layer can make has a digest, and the same one when it is looked at again. */
+static void check_digest(int root) {
+    struct pyrt_tree_digest one, other;
+    struct pyrt_error error = {0};
+
+    if (pyrt_tree_digest(root, &one, &error) < 0 || pyrt_tree_digest(root, &other, &error) < 0) {
+        fprintf(stderr, "digest: %s: %s\n", strerror(error.err), error.subject);
+        abort();
+    }
+    must(memcmp(&one, &other, sizeof one) == 0);
+}
 
 static struct outcome unpack(int root, const struct fuzz_archive *archive, uint8_t flags, bool by_walk) {
     struct pyrt_layer_options options = {.max_entries = flags & SMALL ? 10 : 1000,
@@ -48,6 +63,7 @@ static struct outcome unpack(int root, const struct fuzz_archive *archive, uint8
              pyrt_layer_finish(layer, &stats, &error) < 0;
     pyrt_layer_free(layer);
     must(failed == (error.step != 0));
+    check_digest(root);
     return (struct outcome){.tree = fuzz_tree(root),
                             .step = error.step,
                             .err = error.err,

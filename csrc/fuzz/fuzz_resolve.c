@@ -114,7 +114,7 @@ static void check_made_by_walk(int root, const char *path) {
 
 /* The launcher's paths are absolute and never empty. */
 static void check_made_by_launcher(int root, const char *path, int file) {
-    struct pyrt_walk walk = {.root = root, .null = -1, .console = -1, .terminal = -1};
+    struct pyrt_walk walk = {.root = root, .null = -1, .console = -1, .terminal = -1, .own = {-1, -1, -1}};
     int fd = *path == 0 ? -1 : file ? pyrt_make_file(&walk, path) : pyrt_make_directories(&walk, path, 0755, 0, 0);
 
     if (fd >= 0)

@@ -178,19 +178,15 @@ def layer(entries: list[Entry]) -> tuple[Node, bool]:
 
 
 def merged(upper: Node, lower: Node) -> Node:
-    """What overlay shows of two layers (overlayfs.rst); an upper root's mark has no meaning to it."""
+    """What is to be seen of two layers (overlayfs.rst)."""
     both = Node(upper.kind, upper.mode, upper.uid, upper.mtime, upper.content)
+    lower = Node("directory") if upper.opaque or lower.kind != "directory" else lower
     for name in {**lower.children, **upper.children}:
-        top, below = upper.children.get(name), lower.children.get(name)
-        if top is None:
-            node = below
-        elif top.kind != "directory":
-            node = top
-        else:
-            hides = top.opaque or below is None or below.kind != "directory"
-            node = merged(top, Node("directory") if hides or below is None else below)
-        if node is not None and node.kind != "whiteout":
-            both.children[name] = merged(node, Node("directory")) if node.kind == "directory" else node
+        node = upper.children.get(name) or lower.children[name]
+        if node.kind == "directory":
+            both.children[name] = merged(node, lower.children.get(name, node) if name in upper.children else Node("directory"))
+        elif node.kind != "whiteout":
+            both.children[name] = node
     return both
 
 
