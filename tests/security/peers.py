@@ -1,9 +1,9 @@
 """The prober under docker, podman, crun and runc: recorded in peers.json, compared by test_peers.py, and shown beside ours in
 docs/security-barriers.md.
 
-``python -m tests.security.peers record`` runs those of them that are installed (docker's daemon is started on a data root of its
-own, without bridge and iptables, and ended) and records their answers; ``python -m tests.security.peers table`` writes the page
-from what is recorded, and needs none of them.
+``python -m tests.security.peers record`` runs those of them that are installed (docker's daemon is started on a data root of
+its own, without bridge and iptables, and ended) and records their answers; ``python -m tests.security.peers table`` writes
+the page from what is recorded, and needs none of them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.support import images, prober
 RECORDED = Path(__file__).with_name("peers.json")
 PAGE = Path(__file__).parents[2] / "docs" / "security-barriers.md"
 MODE = "no-network"  # the peers are run with --network none, because this is the one that every machine has
-KEPT = ("status", "capabilities", "namespaces", "fds", "mounts", "dev", "mknod", "sockets", "acts", "paths", "writable", "calls",
-        "calls_x32", "calls_32", "session_keyring", "limits")  # fmt: skip
+KEPT = ("status", "capabilities", "namespaces", "fds", "mounts", "dev", "mknod", "sockets", "acts", "paths", "writable",
+        "calls", "calls_x32", "calls_32", "session_keyring", "limits")  # fmt: skip
 
 # Where ours is weaker than a peer's, and why that is right: (peer or "*", barrier, reason).
 _NEWER = "newer than the profile that was recorded; the current ones of docker and podman let it through, as ours"
@@ -38,7 +38,7 @@ EXCEPTIONS: tuple[tuple[str, str, str], ...] = (
         (457, "statmount"), (458, "listmount"), (462, "mseal"), (463, "setxattrat"), (464, "getxattrat"), (465, "listxattrat"),
         (466, "removexattrat"),
     )),
-    ("docker", "calls: 303", "name_to_handle_at gives no handle that could be opened: open_by_handle_at is refused; docker allows it now"),
+    ("docker", "calls: 303", "name_to_handle_at: what opens a handle is refused; docker allows it now"),
     ("docker", "calls: 310", "process_vm_readv is bound by ptrace's rules since Linux 4.8; docker allows it now"),
     ("docker", "calls: 311", "process_vm_writev is bound by ptrace's rules since Linux 4.8; docker allows it now"),
     *(("docker", f"calls: {number}", f"{name}: memory protection keys of the process itself; docker allows it now")
@@ -68,7 +68,8 @@ def _run(*argv: str, **options: object) -> bytes:
 
 def _unified(*argv: str, **options: object) -> bytes:
     """The same where /sys/fs/cgroup is a cgroup2, because crun refuses a machine that has both versions."""
-    script = 'mount --make-rprivate / && { [ -e /sys/fs/cgroup/cgroup.controllers ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup; }; exec "$@"'
+    unified = "[ -e /sys/fs/cgroup/cgroup.controllers ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+    script = f'mount --make-rprivate / && {{ {unified}; }}; exec "$@"'
     return _run("unshare", "--mount", "sh", "-c", script, "sh", *argv, **options)
 
 
@@ -160,9 +161,15 @@ def weaker(mine: prober.Answers, theirs: prober.Answers) -> list[str]:
     """The barriers at which ``mine`` lets through what ``theirs`` does not, each as one text."""
     found = []
     for kind in ("bounding", "permitted", "effective", "inheritable", "ambient"):
-        found += [f"capability {name} ({kind})" for name in mine["capabilities"][kind] if name not in theirs["capabilities"][kind]]
-    found += [f"{kind} namespace" for kind, whose in theirs["namespaces"].items() if whose == "own" != mine["namespaces"].get(kind)]
-    found += [f"act: {name}" for name, answer in theirs["acts"].items() if answer != "works" and mine["acts"].get(name) == "works"]
+        found += [
+            f"capability {name} ({kind})" for name in mine["capabilities"][kind] if name not in theirs["capabilities"][kind]
+        ]
+    found += [
+        f"{kind} namespace" for kind, whose in theirs["namespaces"].items() if whose == "own" != mine["namespaces"].get(kind)
+    ]
+    found += [
+        f"act: {name}" for name, answer in theirs["acts"].items() if answer != "works" and mine["acts"].get(name) == "works"
+    ]
     for table in ("calls", "calls_x32", "calls_32"):
         here, there = prober.expand(mine[table]), prober.expand(theirs[table])
         found += [f"{table}: {n}" for n, kind in there.items() if kind != "kernel" and here.get(n) == "kernel"]
@@ -179,7 +186,11 @@ def weaker(mine: prober.Answers, theirs: prober.Answers) -> list[str]:
     found += [f"device {path}" for path in mine["dev"] if mine["dev"][path][0] in "cb" and path not in theirs["dev"]]
     for place, how in theirs["mounts"].items():
         if place in mine["mounts"]:
-            found += [f"mount {place} without {flag}" for flag in how.split()[1:] if flag in prober.FLAGS and flag not in mine["mounts"][place]]
+            found += [
+                f"mount {place} without {flag}"
+                for flag in how.split()[1:]
+                if flag in prober.FLAGS and flag not in mine["mounts"][place]
+            ]
     found += ["mknod"] if (theirs["mknod"], mine["mknod"]) == ("refused", "works") else []
     found += ["no_new_privs"] if int(theirs["status"]["NoNewPrivs"]) > int(mine["status"]["NoNewPrivs"]) else []
     found += ["seccomp"] if int(theirs["status"]["Seccomp"]) > int(mine["status"]["Seccomp"]) else []
@@ -213,7 +224,10 @@ def _flags(answers: prober.Answers, place: str) -> str:
 
 def _rows() -> Iterator[tuple[str, Callable[[prober.Answers], str]]]:
     yield "capabilities of root", lambda a: " ".join(name[4:].lower() for name in a["capabilities"]["effective"]) or "none"
-    yield "inheritable, ambient", lambda a: str(len(a["capabilities"]["inheritable"]) + len(a["capabilities"]["ambient"]) or "none")
+    yield (
+        "inheritable, ambient",
+        lambda a: str(len(a["capabilities"]["inheritable"]) + len(a["capabilities"]["ambient"]) or "none"),
+    )
     yield "no_new_privs", lambda a: "on" if a["status"]["NoNewPrivs"] == "1" else "off"
     yield "seccomp", lambda a: "filter" if a["status"]["Seccomp"] == "2" else "off"
     yield "system calls refused, of 0-600", lambda a: _count(a, "calls")
@@ -229,12 +243,18 @@ def _rows() -> Iterator[tuple[str, Callable[[prober.Answers], str]]]:
     for path in ("/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sys", "/proc/irq",
                  "/proc/bus", "/proc/fs", "/proc/sysrq-trigger", "/sys", "/sys/firmware", "/sys/fs/cgroup"):  # fmt: skip
         yield path, lambda a, path=path: str(a["paths"][path])  # type: ignore[misc]
-    yield "files that open for writing below /proc/sys and /sys", lambda a: str(a["writable"]["/proc/sys"] + a["writable"]["/sys"])
+    yield (
+        "files that open for writing below /proc/sys and /sys",
+        lambda a: str(a["writable"]["/proc/sys"] + a["writable"]["/sys"]),
+    )
     for place in ("/", "/proc", "/dev", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"):
         yield f"mount {place}", lambda a, place=place: _flags(a, place)  # type: ignore[misc]
     yield "own namespaces", lambda a: " ".join(kind for kind, whose in a["namespaces"].items() if whose == "own")
     yield "keyctl of the session keyring", lambda a: str(a["session_keyring"])
-    yield "RLIMIT_CORE", lambda a: "1 (no helper of the host)" if a["limits"]["core"] == [1, 1] else "the caller's or the daemon's"
+    yield (
+        "RLIMIT_CORE",
+        lambda a: "1 (no helper of the host)" if a["limits"]["core"] == [1, 1] else "the caller's or the daemon's",
+    )
 
 
 def table() -> str:
@@ -249,8 +269,8 @@ def table() -> str:
         "container with default options and `--network none`; do not edit.",
         "",
         f"{versions}, on {golden.DIRECTORY.name} without a security module. crun and runc are run with the configuration that",
-        "they write themselves as an example. \"missing\" is a file that the recording kernel does not have; \"works\" means that the",
-        "kernel did it.",
+        'they write themselves as an example. "missing" is a file that the recording kernel does not have; "works" means that',
+        "the kernel did it.",
         "",
         "| barrier | " + " | ".join(columns) + " |",
         "|---|" + "---|" * len(columns),

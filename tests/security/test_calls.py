@@ -51,7 +51,9 @@ def test_ct_38_the_second_ways_in(probe):
         assert "calls_32" not in found
         return
     assert {answer for answer in found["calls_x32"] if answer != "-"} <= {errno.ENOSYS, errno.EPERM}
-    reachable = {number for number, answer in enumerate(found["calls_32"]) if answer not in ("-", "signal 31", errno.ENOSYS, errno.EPERM)}
+    reachable = {
+        number for number, answer in enumerate(found["calls_32"]) if answer not in ("-", "signal 31", errno.ENOSYS, errno.EPERM)
+    }
     assert reachable == set()
 
 
@@ -89,9 +91,11 @@ def test_ct_57_masks_are_not_shed_in_a_user_namespace(busybox):
     script = """
         unshare -Urmpf sh -c '
             mount -t proc proc /proc 2>/dev/null && echo new-proc
-            mkdir -p /tmp/p /tmp/s; mount -t proc proc /tmp/p 2>/dev/null && echo new-proc; mount -t sysfs s /tmp/s 2>/dev/null && echo new-sys
+            mkdir -p /tmp/p /tmp/s
+            mount -t proc proc /tmp/p 2>/dev/null && echo new-proc; mount -t sysfs s /tmp/s 2>/dev/null && echo new-sys
             umount /proc/keys 2>/dev/null && echo unmasked; umount -l /proc/sys 2>/dev/null && echo unmasked
-            mount -o remount,rw,bind /proc/sys 2>/dev/null && echo writable; mount -o remount,rw /sys 2>/dev/null && echo writable
+            mount -o remount,rw,bind /proc/sys 2>/dev/null && echo writable
+            mount -o remount,rw /sys 2>/dev/null && echo writable
             (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo wrote
             mount --bind /proc/sys /tmp/p 2>/dev/null; (echo x > /tmp/p/kernel/core_pattern) 2>/dev/null && echo wrote
             cat /proc/keys | wc -c; id -u'"""

@@ -27,7 +27,8 @@ os.closerange(3, 1024)
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
 kinds = [os.open("/", os.O_RDONLY), os.open("/proc", os.O_RDONLY), os.open("/sys/fs/cgroup", os.O_RDONLY),
-         os.open("/etc/passwd", os.O_RDONLY), socket.socketpair()[0].detach(), os.open("/", os.O_PATH), os.pidfd_open(os.getpid())]
+         os.open("/etc/passwd", os.O_RDONLY), socket.socketpair()[0].detach(), os.open("/", os.O_PATH),
+         os.pidfd_open(os.getpid())]
 for target in range(200, 1024):
     os.dup2(kinds[target % len(kinds)], target, inheritable=True)
 for fd in kinds:
@@ -76,7 +77,10 @@ def test_ct_05_a_directory_is_no_stream(store, stream, tmp_path):
 def test_bn_06_files_and_sockets_are_streams(store, tmp_path):
     left, right = socket.socketpair()
     with left, right, (tmp_path / "out").open("wb") as file:
-        assert run("busybox", ["sh", "-c", "echo out; echo err >&2"], store=store, stdout=file, stderr=right.fileno()).returncode == 0
+        assert (
+            run("busybox", ["sh", "-c", "echo out; echo err >&2"], store=store, stdout=file, stderr=right.fileno()).returncode
+            == 0
+        )
         assert left.recv(10) == b"err\n"
     assert (tmp_path / "out").read_bytes() == b"out\n"
 

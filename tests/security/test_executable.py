@@ -209,7 +209,9 @@ def _traced(command, tmp_path: Path, *words: str, filter: str) -> list[str]:
     log = tmp_path / "trace"
     given = [sys.executable, "-m", "pyrt", "--root", os.environ["PYRT_TRACED_ROOT"], "run", "--rm", *words]
     argv = ["strace", "-f", "-qq", "-s", "200", "-e", f"trace={filter}", "-o", str(log), *given]
-    subprocess.run(argv, check=True, capture_output=True, timeout=120, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    subprocess.run(
+        argv, check=True, capture_output=True, timeout=120, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
     return log.read_text(errors="replace").splitlines()
 
 
@@ -222,11 +224,32 @@ def test_ct_64_nothing_of_the_image_runs_on_the_host(command, make, tmp_path):
     """Every name that a runtime could ask for stands in every directory of PATH of this image, and none is executed: what is
     executed is the last step, from memory, and the program that was asked for, inside."""
     need("strace")
-    names = "nsenter newuidmap newgidmap iptables ip sh python python3 mount umount tar xz unpigz pigz gzip ldconfig".split()
-    folders = "usr/local/sbin usr/local/bin usr/sbin usr/bin sbin".split()
-    traps = [Entry(name=f"{folder}/{name}", content=b"#!/bin/busybox touch\n", mode=0o755) for folder in folders for name in names]
+    names = [
+        "nsenter",
+        "newuidmap",
+        "newgidmap",
+        "iptables",
+        "ip",
+        "sh",
+        "python",
+        "python3",
+        "mount",
+        "umount",
+        "tar",
+        "xz",
+        "unpigz",
+        "pigz",
+        "gzip",
+        "ldconfig",
+    ]
+    folders = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin"]
+    traps = [
+        Entry(name=f"{folder}/{name}", content=b"#!/bin/busybox touch\n", mode=0o755) for folder in folders for name in names
+    ]
     dirs = [Entry(name=name, kind="dir", mode=0o755) for name in ("usr/local/sbin", "usr/local", "lib", "usr/lib")]
-    traps += [Entry(name=f"lib/{name}", content=b"not a library") for name in ("libnss_files.so.2", "libc.so.6", "libnss_dns.so.2")]
+    traps += [
+        Entry(name=f"lib/{name}", content=b"not a library") for name in ("libnss_files.so.2", "libc.so.6", "libnss_dns.so.2")
+    ]
     config = {"Env": [images.PATH, "LD_LIBRARY_PATH=/lib", "LD_PRELOAD=/lib/libc.so.6", "PYTHONPATH=/lib"], "User": "app"}
     image = make(*dirs, *traps, config=config)
     calls = _traced(command, tmp_path, image, "/bin/busybox", "true", filter="execve,execveat,open,openat,openat2,mmap")
@@ -239,11 +262,15 @@ def test_ct_64_nothing_of_the_image_runs_on_the_host(command, make, tmp_path):
 def test_ct_66_the_last_step_takes_nothing_from_the_environment(command, make):
     """The image's environment is the program's, and the caller's is nobody's in there; neither steers the last step."""
     image = make(config={"Env": [images.PATH, "LD_PRELOAD=/nothing", "GLIBC_TUNABLES=glibc.malloc.check=3", "LD_DEBUG=all"]})
-    result = command("-e", "LD_AUDIT=/x", image, "env", env={**os.environ, "SECRET_OF_THE_HOST": "1", "PYTHONPATH": str(REPOSITORY)})
+    result = command(
+        "-e", "LD_AUDIT=/x", image, "env", env={**os.environ, "SECRET_OF_THE_HOST": "1", "PYTHONPATH": str(REPOSITORY)}
+    )
     lines = result.stdout.decode().split()
     assert "LD_PRELOAD=/nothing" in lines and "LD_AUDIT=/x" in lines and result.stderr == b""
     assert not any("SECRET" in line or "PYTHON" in line for line in lines)
-    shown = command("--init", "busybox", "sh", "-c", "tr '\\0' '\\n' </proc/self/environ", env={**os.environ, "SECRET_OF_THE_HOST": "1"})
+    shown = command(
+        "--init", "busybox", "sh", "-c", "tr '\\0' '\\n' </proc/self/environ", env={**os.environ, "SECRET_OF_THE_HOST": "1"}
+    )
     assert b"SECRET" not in shown.stdout
 
 
@@ -254,6 +281,9 @@ def test_ct_10_it_starts_at_its_own_root_from_anywhere(command, tmp_path):
     assert command("busybox", "sh", "-c", walk, cwd=deep).stdout.split()[:2] == [b"/", b"etc/passwd"]
     gone = tmp_path / "gone"
     gone.mkdir()
-    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m pyrt --root {os.environ['PYRT_TRACED_ROOT']} run --rm busybox pwd"
-    result = subprocess.run(["sh", "-c", script], capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    pyrt_there = f"{sys.executable} -m pyrt --root {os.environ['PYRT_TRACED_ROOT']}"
+    script = f"cd {gone} && rmdir {gone} && exec {pyrt_there} run --rm busybox pwd"
+    result = subprocess.run(
+        ["sh", "-c", script], capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
     assert (result.returncode, result.stdout) == (0, b"/\n"), result

@@ -1,4 +1,4 @@
-"""Users, groups and the environment, as a program in a container finds them (the rules alone are in tests/runtime/test_users.py)."""
+"""Users, groups and the environment, as a program in a container finds them (the rules alone: tests/runtime/test_users.py)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,23 @@ GROUP = "root:x:0:\napp:x:1000:\nextra:x:2000:app\nother:x:3000:nobody\n70:x:400
 @pytest.fixture
 def people(make) -> str:
     files = [Entry(name="etc/passwd", content=PASSWD.encode()), Entry(name="etc/group", content=GROUP.encode())]
-    shared = [Entry(name="shared", content=b"for the group\n", mode=0o070, uid=7, gid=2000), Entry(name="denied", mode=0o705, uid=7, gid=2000)]
+    shared = [
+        Entry(name="shared", content=b"for the group\n", mode=0o070, uid=7, gid=2000),
+        Entry(name="denied", mode=0o705, uid=7, gid=2000),
+    ]
     return make(*files, *shared)
 
 
 @pytest.mark.parametrize(
     ("spec", "ids"),
-    [("1", "1 0 0"), ("1:2", "1 2 2"), ("app", "1000 1000 1000 2000"), ("app:extra", "1000 2000 2000"), ("01", "1 0 0"), ("", "0 0 0")],
+    [
+        ("1", "1 0 0"),
+        ("1:2", "1 2 2"),
+        ("app", "1000 1000 1000 2000"),
+        ("app:extra", "1000 2000 2000"),
+        ("01", "1 0 0"),
+        ("", "0 0 0"),
+    ],
 )
 def test_id_01_specifications_arrive(people, store, spec, ids):
     result = run(people, ["sh", "-c", "echo $(id -u) $(id -g) $(id -G)"], user=spec or None, store=store)
@@ -45,7 +55,10 @@ def test_id_02_a_number_is_a_number(people, store):
 
 @pytest.mark.parametrize("number", [2**31 - 1, 2**31, 2**32 - 2])
 def test_id_03_large_ids(people, store, number):
-    assert run(people, ["sh", "-c", "id -u; id -g"], user=f"{number}:{number}", store=store).stdout.split() == [str(number).encode()] * 2
+    assert (
+        run(people, ["sh", "-c", "id -u; id -g"], user=f"{number}:{number}", store=store).stdout.split()
+        == [str(number).encode()] * 2
+    )
 
 
 @pytest.mark.parametrize("number", [2**32 - 1, 2**32, 2**32 + 1, 2**64, 10**30])
@@ -84,16 +97,21 @@ def test_id_06_id_07_files_that_are_none(make, store):
     ):
         with pytest.raises(ImageError, match="/etc/passwd"):
             run(make(entry), ["true"], user="app", store=store)
-    for entry in (Entry(name="etc/passwd", kind="sym", link="/etc/shadow"), Entry(name="etc/passwd", kind="sym", link="../../../../etc/passwd-")):
+    for entry in (
+        Entry(name="etc/passwd", kind="sym", link="/etc/shadow"),
+        Entry(name="etc/passwd", kind="sym", link="../../../../etc/passwd-"),
+    ):
         with pytest.raises(UsageError, match="no such user"):
             run(make(entry), ["true"], user="app", store=store)
 
 
-@pytest.mark.parametrize("value", ["/root\nadmin:x:0:0::/:/bin/sh", "/root\\nadmin:x:0:0::/:", "/a:b", "", "relative", "/x\x1b[2J"])
+@pytest.mark.parametrize(
+    "value", ["/root\nadmin:x:0:0::/:/bin/sh", "/root\\nadmin:x:0:0::/:", "/a:b", "", "relative", "/x\x1b[2J"]
+)
 def test_id_09_home_is_a_variable_and_nothing_else(make, store, value):
     """No file of the image is written from it (CVE-2022-4318)."""
     image = make(config={"Env": [images.PATH, f"HOME={value}", f"USER={value}"]})
-    result = run(image, ["sh", "-c", "sha256sum < /etc/passwd; printf %s \"$HOME\""], store=store)
+    result = run(image, ["sh", "-c", 'sha256sum < /etc/passwd; printf %s "$HOME"'], store=store)
     import hashlib
 
     digest, _, home = result.stdout.partition(b"  -\n")
@@ -103,7 +121,7 @@ def test_id_09_home_is_a_variable_and_nothing_else(make, store, value):
 def test_id_09_a_home_of_the_images_passwd(make, store):
     rows = b"app:x:1000:1000::/home/app:\nrel:x:1001:1001::relative:\nctl:x:1002:1002::/a\x01b:\n"
     image = make(Entry(name="etc/passwd", content=rows))
-    homes = [run(image, ["sh", "-c", "printf %s \"$HOME\""], user=name, store=store).stdout for name in ("app", "rel")]
+    homes = [run(image, ["sh", "-c", 'printf %s "$HOME"'], user=name, store=store).stdout for name in ("app", "rel")]
     assert homes == [b"/home/app", b"/"]
 
 
@@ -121,7 +139,17 @@ def test_id_10_id_11_also_those_of_an_image(make, store, user):
 
 
 def test_id_12_nothing_of_the_callers_environment(store, monkeypatch):
-    for name in ("http_proxy", "HTTPS_PROXY", "no_proxy", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD_NOT", "TERM", "LANG", "USER", "PYRT_X"):
+    for name in (
+        "http_proxy",
+        "HTTPS_PROXY",
+        "no_proxy",
+        "AWS_SECRET_ACCESS_KEY",
+        "LD_PRELOAD_NOT",
+        "TERM",
+        "LANG",
+        "USER",
+        "PYRT_X",
+    ):
         monkeypatch.setenv(name, "secret-of-the-host")
     found = run("busybox", ["env"], store=store).stdout.decode()
     assert "secret-of-the-host" not in found
@@ -139,7 +167,11 @@ def test_id_13_defaults(store, make, command):
     assert dict(line.split("=", 1) for line in command("-t", "busybox", "env").stdout.decode().split())["TERM"] == "xterm"
     doubled = make(config={"Env": ["PATH=/first", images.PATH, "A=1", "A=2", "HOME=", "EMPTY="]})
     lines = run(doubled, ["env"], env={"A": "3"}, store=store).stdout.decode().splitlines()
-    assert [line for line in lines if line.startswith(("A=", "PATH="))] == [images.PATH, "A=3"] and "HOME=" in lines and "EMPTY=" in lines
+    assert (
+        [line for line in lines if line.startswith(("A=", "PATH="))] == [images.PATH, "A=3"]
+        and "HOME=" in lines
+        and "EMPTY=" in lines
+    )
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])

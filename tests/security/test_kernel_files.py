@@ -51,8 +51,13 @@ def test_ct_58_knobs_of_the_host_are_absent_or_closed(probe):
         assert "missing" in found[path] or (found[path]["entries"] == 0 and found[path]["create"] != 0), (path, found[path])
 
 
-@pytest.mark.parametrize("name", ["kernel.core_pattern", "kernel/../x", "../kernel.core_pattern", "kernel.modprobe", "vm.swappiness",
-                                  "net.ipv4.ip_forward", "kernel.hostname", "kernel..sem", "", ".", "kernel/sem", "fs.mqueuex.y"])  # fmt: skip
+OF_THE_MACHINE = (
+    "kernel.core_pattern", "kernel/../x", "../kernel.core_pattern", "kernel.modprobe", "vm.swappiness", "net.ipv4.ip_forward",
+    "kernel.hostname", "kernel..sem", "", ".", "kernel/sem", "fs.mqueuex.y",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_THE_MACHINE)
 def test_ct_55_sysctls_of_the_machine_are_refused(store, name):
     with pytest.raises(UsageError, match="sysctl"):
         run("busybox", ["true"], sysctls={name: "1"}, store=store)
@@ -74,7 +79,9 @@ def test_ct_55_a_value_with_another_setting_in_it_is_only_a_value(store):
 
 def test_bn_20_sysctls_of_its_own_namespaces(store):
     values = {"kernel.shm_rmid_forced": "1", "kernel.msgmax": "9000", "fs.mqueue.msg_max": "20", "net.ipv4.ip_forward": "1"}
-    script = "cat /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max /proc/sys/net/ipv4/ip_forward"
+    script = (
+        "cat /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max /proc/sys/net/ipv4/ip_forward"
+    )
     result = run("busybox", ["sh", "-c", script], sysctls=values, network="none", store=store)
     assert result.stdout.split() == [b"1", b"9000", b"20", b"1"]
     assert "kernel.sem" in IPC_SYSCTLS
@@ -138,7 +145,10 @@ def test_ct_54_a_crash_does_not_start_the_hosts_helper(store, core_helper, tmp_p
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
-@pytest.mark.parametrize("script", ["ulimit -c 0; kill -SEGV $$", "ulimit -Sc 0; kill -ABRT $$", "(ulimit -c 0; kill -SEGV $$); sh -c 'kill -QUIT $$'"])
+@pytest.mark.parametrize(
+    "script",
+    ["ulimit -c 0; kill -SEGV $$", "ulimit -Sc 0; kill -ABRT $$", "(ulimit -c 0; kill -SEGV $$); sh -c 'kill -QUIT $$'"],
+)
 def test_ct_54_nor_does_one_that_lowers_its_limit_first(store, core_helper, script):
     """A limit of 0 means nothing to a pipe, only 1 keeps the helper away; so the limit cannot be changed in there."""
     run("busybox", ["sh", "-c", script], store=store)
@@ -151,7 +161,7 @@ def test_ct_54_no_core_file_of_the_hosts(store, tmp_path, busybox):
     place = tmp_path / "core-of-the-host"
     try:
         CORE_PATTERN.write_text(str(place))
-        script = "mkdir -p %s; sh -c 'kill -SEGV $$'; ls %s" % (tmp_path, tmp_path)
+        script = f"mkdir -p {tmp_path}; sh -c 'kill -SEGV $$'; ls {tmp_path}"
         assert busybox(script).stdout == b""
         assert not place.exists()
     finally:
@@ -162,7 +172,12 @@ def test_bn_15_a_core_limit_that_is_asked_for_is_given(store, tmp_path):
     before = CORE_PATTERN.read_text()
     try:
         CORE_PATTERN.write_text("/core")
-        result = run("busybox", ["sh", "-c", "sh -c 'kill -SEGV $$'; ls /core*"], ulimits=[Ulimit(name="core", soft=-1, hard=-1)], store=store)
+        result = run(
+            "busybox",
+            ["sh", "-c", "sh -c 'kill -SEGV $$'; ls /core*"],
+            ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
+            store=store,
+        )
         assert result.stdout.startswith(b"/core")
     finally:
         CORE_PATTERN.write_text(before)
@@ -175,7 +190,12 @@ def test_bn_15_programs_that_switch_core_dumps_off_go_on(busybox):
 
 def test_ct_58_the_host_is_as_it_was(busybox):
     """Every knob that a container's root finds, poked at."""
-    watched = [CORE_PATTERN, Path("/proc/sys/vm/overcommit_memory"), Path("/proc/sys/kernel/hostname"), Path("/proc/sys/fs/file-max")]
+    watched = [
+        CORE_PATTERN,
+        Path("/proc/sys/vm/overcommit_memory"),
+        Path("/proc/sys/kernel/hostname"),
+        Path("/proc/sys/fs/file-max"),
+    ]
     before = [path.read_text() for path in watched]
     script = """
         for f in $(find /proc/sys /sys/kernel /sys/module /sys/power /sys/class -type f 2>/dev/null | head -4000); do

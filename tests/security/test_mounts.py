@@ -72,15 +72,19 @@ def test_ct_12_a_process_that_left_its_chroot_is_in_the_container(make, store, t
     source = tmp_path / "escape.c"
     source.write_text(
         "#include <fcntl.h>\n#include <stdio.h>\n#include <sys/stat.h>\n#include <unistd.h>\n"
-        "int main(void) { int here = open(\"/\", O_RDONLY); mkdir(\"/jail\", 0755); if (chroot(\"/jail\")) return 2; "
-        "if (fchdir(here)) return 3; for (int i = 0; i < 1000; i++) if (chdir(\"..\")) return 4; if (chroot(\".\")) return 5; "
-        "puts(access(\"/etc/passwd\", F_OK) ? \"nothing\" : \"passwd\"); "
-        "puts(access(\"/bin/busybox\", F_OK) ? \"host\" : \"container\"); puts(access(\"/boot\", F_OK) ? \"-\" : \"host\"); }\n"
+        'int main(void) { int here = open("/", O_RDONLY); mkdir("/jail", 0755); if (chroot("/jail")) return 2; '
+        'if (fchdir(here)) return 3; for (int i = 0; i < 1000; i++) if (chdir("..")) return 4; if (chroot(".")) return 5; '
+        'puts(access("/etc/passwd", F_OK) ? "nothing" : "passwd"); '
+        'puts(access("/bin/busybox", F_OK) ? "host" : "container"); puts(access("/boot", F_OK) ? "-" : "host"); }\n'
     )
     subprocess.run(["gcc", "-static", "-o", str(tmp_path / "escape"), str(source)], check=True)
     image = make(Entry(name="escape", content=(tmp_path / "escape").read_bytes(), mode=0o755))
     result = run(image, ["/escape"], store=store)
     assert result.stdout.split() == [b"passwd", b"container", b"-"], result
+
+
+# Waits for the container, mounts something, and says so.
+MOUNT_LATE = 'while [ ! -e "$1/ready" ]; do sleep 0.05; done; mount -t tmpfs late "$1/late"; touch "$1/late/file" "$1/go"'
 
 
 @pytest.mark.parametrize("propagation", ["rprivate", "private"])
@@ -91,8 +95,7 @@ def test_ct_13_mounts_of_the_host_do_not_appear(busybox, tmp_path, propagation):
     subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
     subprocess.run(["mount", "--make-shared", str(shared)], check=True)
     before = host_mounts()
-    script = f"( while [ ! -e {shared}/ready ]; do sleep 0.05; done; mount -t tmpfs late {shared}/late; touch {shared}/late/file; touch {shared}/go ) &"
-    helper = subprocess.Popen(["sh", "-c", script + " wait"])
+    helper = subprocess.Popen(["sh", "-c", MOUNT_LATE, "sh", str(shared)])
     try:
         wait = "touch /s/ready; while [ ! -e /s/go ]; do sleep 0.05; done; ls /s/late"
         result = busybox(wait, mounts=[bind(shared, "/s", propagation=propagation)], timeout=60)
@@ -109,10 +112,11 @@ def test_ct_13_a_slave_sees_the_hosts_and_gives_nothing_back(busybox, tmp_path):
     (shared / "late").mkdir(parents=True)
     subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
     subprocess.run(["mount", "--make-shared", str(shared)], check=True)
-    script = f"( while [ ! -e {shared}/ready ]; do sleep 0.05; done; mount -t tmpfs late {shared}/late; touch {shared}/late/file; touch {shared}/go ) &"
-    helper = subprocess.Popen(["sh", "-c", script + " wait"])
+    helper = subprocess.Popen(["sh", "-c", MOUNT_LATE, "sh", str(shared)])
     try:
-        wait = "mkdir -p /s/own; mount -t tmpfs own /s/own; touch /s/ready; while [ ! -e /s/go ]; do sleep 0.05; done; ls /s/late"
+        wait = (
+            "mkdir -p /s/own; mount -t tmpfs own /s/own; touch /s/ready; while [ ! -e /s/go ]; do sleep 0.05; done; ls /s/late"
+        )
         options = {"mounts": [bind(shared, "/s", propagation="rslave")], "cap_add": ["SYS_ADMIN"], "timeout": 60}
         assert busybox(wait, **options).stdout == b"file\n"
         helper.wait(timeout=60)
@@ -147,7 +151,10 @@ def test_ct_15_a_forged_null_hides_nothing_and_starts_nothing(store, tmp_path, k
 
 def test_bn_06_a_dev_of_the_callers_with_a_true_null(busybox, tmp_path):
     os.mknod(tmp_path / "null", 0o20666, os.makedev(1, 3))
-    assert busybox("ls /dev; cat /proc/keys 2>/dev/null | wc -c", mounts=[bind(tmp_path, "/dev")]).stdout.split() == [b"null", b"0"]
+    assert busybox("ls /dev; cat /proc/keys 2>/dev/null | wc -c", mounts=[bind(tmp_path, "/dev")]).stdout.split() == [
+        b"null",
+        b"0",
+    ]
 
 
 @pytest.mark.parametrize("name", ["proc", "sys", "dev"])
@@ -170,7 +177,10 @@ def test_ct_18_ct_19_proc_sys_and_dev_are_directories(make, store, canary, name,
 def test_bn_07_an_image_without_proc_sys_and_dev(make, store):
     plain = [entry for entry in images.busybox_entries() if entry.name not in ("proc", "sys", "dev")]
     image = make(layers=[images.layer(images.tar(plain))], config={"Env": [images.PATH]})
-    assert run(image, ["sh", "-c", "test -e /proc/1/stat && test -d /sys/kernel && test -c /dev/null"], store=store).returncode == 0
+    assert (
+        run(image, ["sh", "-c", "test -e /proc/1/stat && test -d /sys/kernel && test -c /dev/null"], store=store).returncode
+        == 0
+    )
 
 
 PLACES = ("/dev/shm", "/dev/mqueue", "/dev/pts", "/sys/fs/cgroup")
@@ -188,8 +198,11 @@ def test_ct_21_places_below_dev_and_sys_are_not_the_images(make, store, canary, 
 @pytest.mark.parametrize("kind", ["tmpfs", "bind", "volume"])
 def test_ct_21_ct_22_links_lead_to_places_inside(make, store, canary, tmp_path, link, kind):
     target = {
-        "absolute": str(canary), "relative": f"../../../../../..{canary}", "dangling": "/not/there", "dots": "/../../.." + str(canary)
-    }[link]  # fmt: skip
+        "absolute": str(canary),
+        "relative": f"../../../../../..{canary}",
+        "dangling": "/not/there",
+        "dots": f"/../../..{canary}",
+    }[link]
     image = make(Entry(name="place", kind="sym", link=target))
     source = tmp_path / "source"
     source.mkdir()
@@ -200,12 +213,16 @@ def test_ct_21_ct_22_links_lead_to_places_inside(make, store, canary, tmp_path, 
         "volume": [Mount(kind="volume", source=f"v{abs(hash((link, str(tmp_path))))}", target="/place/below")],
     }[kind]
     inside = "/not/there" if link == "dangling" else str(canary)
-    result = run(image, ["sh", "-c", f"grep -c ' {inside}/below ' /proc/self/mountinfo; ls {inside}"], mounts=mounts, store=store)
+    result = run(
+        image, ["sh", "-c", f"grep -c ' {inside}/below ' /proc/self/mountinfo; ls {inside}"], mounts=mounts, store=store
+    )
     assert result.stdout.split() == [b"1", b"below"], result
     assert not os.path.exists("/not/there") and not (canary / "below").exists()
 
 
-@pytest.mark.parametrize("target", ["/proc", "/proc/self/attr", "/proc/sys/kernel", "/proc/sys", "/proc/../proc", "/proc/1", "/sys/../proc/sys"])
+@pytest.mark.parametrize(
+    "target", ["/proc", "/proc/self/attr", "/proc/sys/kernel", "/proc/sys", "/proc/../proc", "/proc/1", "/sys/../proc/sys"]
+)
 @pytest.mark.parametrize("kind", ["bind", "tmpfs", "volume"])
 def test_ct_25_nothing_covers_proc(store, tmp_path, target, kind):
     mount = {"bind": bind(tmp_path, target), "tmpfs": Mount(kind="tmpfs", target=target),
@@ -245,12 +262,17 @@ ETC = {
         Entry(name=f"etc/{name}", kind="sym", link=f"{canary}/{name}") for name in ("hosts", "hostname", "resolv.conf")
     ],
     "file-dots": lambda canary: [
-        Entry(name=f"etc/{name}", kind="sym", link=f"../../../../../..{canary}/{name}") for name in ("hosts", "hostname", "resolv.conf")
+        Entry(name=f"etc/{name}", kind="sym", link=f"../../../../../..{canary}/{name}")
+        for name in ("hosts", "hostname", "resolv.conf")
     ],
     "fifos": lambda canary: [Entry(name=f"etc/{name}", kind="fifo") for name in ("hosts", "hostname", "resolv.conf")],
-    "directories": lambda canary: [Entry(name=f"etc/{name}", kind="dir", mode=0o755) for name in ("hosts", "hostname", "resolv.conf")],
+    "directories": lambda canary: [
+        Entry(name=f"etc/{name}", kind="dir", mode=0o755) for name in ("hosts", "hostname", "resolv.conf")
+    ],
     "loops": lambda canary: [Entry(name=f"etc/{name}", kind="sym", link=name) for name in ("hosts", "hostname", "resolv.conf")],
-    "devices": lambda canary: [Entry(name=f"etc/{name}", kind="block", device=(7, 0)) for name in ("hosts", "hostname", "resolv.conf")],
+    "devices": lambda canary: [
+        Entry(name=f"etc/{name}", kind="block", device=(7, 0)) for name in ("hosts", "hostname", "resolv.conf")
+    ],
 }
 
 
@@ -283,9 +305,10 @@ def test_ct_30_a_read_only_bind_stays_so(busybox, tmp_path):
     try:
         script = """
             for f in /ro/new /ro/file /ro/below/new; do (echo x > $f) 2>/dev/null && echo "wrote $f"; done
-            mount -o remount,rw /ro 2>/dev/null && echo remounted; mount -o remount,rw,bind /ro/below 2>/dev/null && echo remounted
+            mount -o remount,rw /ro 2>/dev/null && echo remounted
+            mount -o remount,rw,bind /ro/below 2>/dev/null && echo remounted
             umount /ro/below 2>/dev/null && echo unmounted
-            (ln /ro/file /ro/below/../link || chmod 777 /ro/file || chown 1 /ro/file || touch /ro/file) 2>/dev/null && echo changed
+            (ln /ro/file /ro/link || chmod 777 /ro/file || chown 1 /ro/file || touch /ro/file) 2>/dev/null && echo changed
             cat /ro/file"""
         assert busybox(script, mounts=[bind(source, "/ro", read_only=True)]).stdout == b"content"
         assert busybox("echo x > /rw/below/new; ls /rw/below", mounts=[bind(source, "/rw")]).stdout == b"new\n"
@@ -295,7 +318,8 @@ def test_ct_30_a_read_only_bind_stays_so(busybox, tmp_path):
 
 def test_ct_31_setuid_and_devices_of_a_tmpfs(busybox):
     script = (
-        "cp /bin/busybox /t/su; chmod 4755 /t/su; mknod /t/mem c 1 1 2>/dev/null; grep ' /t ' /proc/self/mountinfo | cut -d' ' -f6; "
+        "cp /bin/busybox /t/su; chmod 4755 /t/su; mknod /t/mem c 1 1 2>/dev/null; "
+        "grep ' /t ' /proc/self/mountinfo | cut -d' ' -f6; "
         "(: < /t/mem) 2>/dev/null && echo opened"
     )
     options = busybox(script, mounts=[Mount(kind="tmpfs", target="/t")], cap_add=["MKNOD"]).stdout.decode().split()
@@ -306,7 +330,8 @@ def test_ct_71_places_are_compared_by_components(busybox, tmp_path):
     """/devices is not below /dev, /procfs not below /proc, /etcetera not below /etc."""
     (tmp_path / "f").write_text("x")
     mounts = [bind(tmp_path, target) for target in ("/devices", "/procfs", "/etcetera", "/system")]
-    script = "cat /devices/f /procfs/f /etcetera/f /system/f; test -c /dev/null && test -e /proc/1 && test -s /etc/hosts && test -d /sys/kernel && echo all"
+    ours = "test -c /dev/null && test -e /proc/1 && test -s /etc/hosts && test -d /sys/kernel && echo all"
+    script = f"cat /devices/f /procfs/f /etcetera/f /system/f; {ours}"
     assert busybox(script, mounts=mounts).stdout == b"xxxxall\n"
 
 
@@ -356,7 +381,9 @@ def test_ct_73_no_name_is_a_mount_option(tmp_path, name, store):
     assert root.count("lowerdir=") == 1 and "x" not in root.partition("lowerdir=")[2].partition(",")[0].split("/")
 
 
-@pytest.mark.parametrize("text", ["size=1m,exec", "mode=777,suid", "size=1m\nexec", "uid=0,lowerdir=/", "nr_inodes=-1", "source=/etc"])
+@pytest.mark.parametrize(
+    "text", ["size=1m,exec", "mode=777,suid", "size=1m\nexec", "uid=0,lowerdir=/", "nr_inodes=-1", "source=/etc"]
+)
 def test_ct_73_options_of_a_tmpfs_are_checked(command, text):
     """What is known is taken as it is, and everything else is refused by name, before anything is mounted."""
     known = text in ("size=1m,exec", "mode=777,suid")
@@ -383,5 +410,7 @@ def test_ct_74_what_is_in_memory_is_bounded(busybox, place, size, options):
 
 
 def test_ct_74_nothing_can_be_written_to_what_hides(busybox):
-    script = "for d in /proc/acpi /sys/firmware /proc/scsi; do (echo x > $d/file || mkdir $d/dir) 2>/dev/null && echo $d; done; true"
+    script = (
+        "for d in /proc/acpi /sys/firmware /proc/scsi; do (echo x > $d/file || mkdir $d/dir) 2>/dev/null && echo $d; done; true"
+    )
     assert busybox(script).stdout == b""

@@ -31,7 +31,9 @@ def test_every_exception_is_one():
         assert why
 
 
-@pytest.mark.parametrize("key", ["capabilities", "namespaces", "acts", "calls", "paths", "mounts", "sockets", "writable", "mknod"])
+@pytest.mark.parametrize(
+    "key", ["capabilities", "namespaces", "acts", "calls", "paths", "mounts", "sockets", "writable", "mknod"]
+)
 def test_the_comparison_sees_what_is_weaker(key):
     weak = json.loads(json.dumps(peers.ours()))
     if key == "capabilities":

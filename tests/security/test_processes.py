@@ -78,7 +78,8 @@ def test_ct_34_one_that_the_caller_lacks_is_an_error_and_a_default_one_is_not(st
     script = (
         "import sys, pyrt\nfrom pyrt.store.store import Store\nstore = Store.open(sys.argv[1])\n"
         "print(pyrt.run('busybox', ['sh', '-c', 'grep CapEff /proc/self/status'], store=store).stdout.split()[1].decode())\n"
-        "try:\n pyrt.run('busybox', ['true'], cap_add=['NET_ADMIN'], store=store)\nexcept pyrt.PrivilegeError as error:\n print(error)\n"
+        "try:\n pyrt.run('busybox', ['true'], cap_add=['NET_ADMIN'], store=store)\n"
+        "except pyrt.PrivilegeError as error:\n print(error)\n"
     )
     argv = ["capsh", "--drop=cap_chown,cap_net_admin", "--shell=" + sys.executable, "--", "-c", script, str(security_root)]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
@@ -111,12 +112,14 @@ def test_ct_35_file_capabilities(make, store):
     layer = next(path for path in Path(store.layout.root, "layers").rglob("busybox-capable"))
     os.setxattr(layer, "security.capability", value)
     without = run(image, ["/busybox-capable", "grep", "CapEff", "/proc/self/status"], user="1000", store=store)
-    with_it = run(image, ["/busybox-capable", "grep", "CapEff", "/proc/self/status"], user="1000", no_new_privileges=True, store=store)
+    with_it = run(
+        image, ["/busybox-capable", "grep", "CapEff", "/proc/self/status"], user="1000", no_new_privileges=True, store=store
+    )
     assert (int(without.stdout.split()[1], 16), int(with_it.stdout.split()[1], 16)) == (1, 0)
 
 
 def test_ct_41_keys_are_its_own_and_none_are_left(store, probe):
-    """The session keyring of the caller is not handed on, /proc/keys is hidden, and many containers leave the quota as it was."""
+    """The session keyring of the caller is not handed on, /proc/keys is hidden, many containers leave the quota as it was."""
     found = probe("--security-opt", "seccomp=unconfined", sections=("process",))
     assert found["session_keyring"] > 0 and found["session_keyring"] != prober.bare()["session_keyring"]
     assert found["keys"] == []
@@ -170,7 +173,9 @@ def test_ct_49_abstract_sockets_of_the_host(busybox, tmp_path):
     (tmp_path / "stop").touch()
     thread.join()
     listening = (tmp_path / "sockets").read_text()
-    assert listening and not [line for line in listening.splitlines() if "@" in line and "pyrt" in line and "canary" not in line]
+    assert listening and not [
+        line for line in listening.splitlines() if "@" in line and "pyrt" in line and "canary" not in line
+    ]
 
 
 def test_ct_60_the_oom_killer_finds_it_as_the_caller_said(probe, tmp_path):
@@ -190,14 +195,23 @@ def test_ct_60_the_oom_killer_finds_it_as_the_caller_said(probe, tmp_path):
 
 def test_ct_61_limits_are_set_exactly_or_refused(store):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    script = "ulimit -Sn; ulimit -Hn; ulimit -Sl; ulimit -Hl; ulimit -Sc; ulimit -Ss; ulimit -n 100 && ulimit -n; (ulimit -Hn 200) 2>/dev/null || echo no"
-    limits = [Ulimit(name="nofile", soft=50, hard=100), Ulimit(name="memlock", soft=65536, hard=65536), Ulimit(name="core", soft=0, hard=0)]
+    script = (
+        "ulimit -Sn; ulimit -Hn; ulimit -Sl; ulimit -Hl; ulimit -Sc; ulimit -Ss; ulimit -n 100 && ulimit -n; "
+        "(ulimit -Hn 200) 2>/dev/null || echo no"
+    )
+    limits = [
+        Ulimit(name="nofile", soft=50, hard=100),
+        Ulimit(name="memlock", soft=65536, hard=65536),
+        Ulimit(name="core", soft=0, hard=0),
+    ]
     lines = run("busybox", ["sh", "-c", script], ulimits=limits, store=store).stdout.decode().split()
     assert lines[:5] == ["50", "100", "64", "64", "0"] and lines[-2:] == ["100", "no"], lines
     assert soft <= hard
     raised = Ulimit(name="nofile", soft=hard + 1, hard=hard + 1)
     if held() >> NAMES.index("SYS_RESOURCE") & 1:
-        assert run("busybox", ["sh", "-c", "ulimit -Hn"], ulimits=[raised], store=store).stdout.split() == [str(hard + 1).encode()]
+        assert run("busybox", ["sh", "-c", "ulimit -Hn"], ulimits=[raised], store=store).stdout.split() == [
+            str(hard + 1).encode()
+        ]
     else:
         with pytest.raises(PyrtError, match="resource limits"):
             run("busybox", ["true"], ulimits=[raised], store=store)
@@ -214,7 +228,9 @@ def test_ct_67_the_store_is_closed_to_others(store, security_root):
     for path in (security_root, *security_root.iterdir()):
         if path.is_dir() and path.name not in ("run",):
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
-    script = f"import os\nos.setgid(65534); os.setgroups([]); os.setuid(65534)\nfor d in {[str(security_root)]!r}:\n os.listdir(d)"
+    script = (
+        f"import os\nos.setgid(65534); os.setgroups([]); os.setuid(65534)\nfor d in {[str(security_root)]!r}:\n os.listdir(d)"
+    )
     blocked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert "PermissionError" in blocked.stderr or "Permission denied" in blocked.stderr
 

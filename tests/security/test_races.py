@@ -100,7 +100,11 @@ def test_ct_22_ct_23_ct_29_the_place_of_a_bind_is_exchanged(store, racer, tmp_pa
 
     def check(output: bytes) -> None:
         places = {*output.decode().split()} - {"/shared"}
-        inside = ("/shared/a/deep/place", "/shared/b/deep/place", f"{outside}/deep/place")  # the last: below the container's root
+        inside = (
+            "/shared/a/deep/place",
+            "/shared/b/deep/place",
+            f"{outside}/deep/place",
+        )  # the last: below the container's root
         assert places and places <= {*inside}, output
         assert not mounts_below(outside) and not mounts_below(shared)
 
@@ -137,21 +141,26 @@ def _root(place: Path) -> Path:
 
 HIDDEN = (
     "cat /proc/keys | wc -c; ls /sys/firmware | wc -l; (: >>/proc/sys/vm/swappiness) 2>/dev/null && echo open;"
-    " find / -xdev -name nothing; for d in /*; do (: >>$d/sys/vm/swappiness) 2>/dev/null && echo $d; cat $d/keys 2>/dev/null; done; true"
+    " for d in /*; do (: >>$d/sys/vm/swappiness) 2>/dev/null && echo $d; cat $d/keys 2>/dev/null; done; true"
 )
 
 
 @pytest.mark.parametrize("name", ["proc", "sys", "dev"])
 def test_ct_16_ct_26_the_mount_points_of_a_shared_root_move(store, racer, tmp_path, outside, name):
-    """Two containers on one plain root: the place of /proc is renamed away while it is masked. Nothing may be left unhidden under
-    its new name, and no sysctl may land elsewhere."""
+    """Two containers on one plain root: the place of /proc is renamed away while it is masked. Nothing may be left unhidden
+    under its new name, and no sysctl may land elsewhere."""
     root = _root(tmp_path / "root")
     other = root / "other"
     other.mkdir()
     if name == "proc":
         (other / "sys/kernel").mkdir(parents=True)
         (other / "sys/kernel/shm_rmid_forced").symlink_to("/proc/sys/kernel/core_pattern")
-    argv = ["/bin/busybox", "sh", "-c", f"export PATH=/bin; alias cat='busybox cat' ls='busybox ls' wc='busybox wc'; {_in_busybox(HIDDEN)}"]
+    argv = [
+        "/bin/busybox",
+        "sh",
+        "-c",
+        f"export PATH=/bin; alias cat='busybox cat' ls='busybox ls' wc='busybox wc'; {_in_busybox(HIDDEN)}",
+    ]
     pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 
     def start() -> bytes:
@@ -179,10 +188,15 @@ def test_ct_16_a_null_that_comes_and_goes(store, racer, tmp_path):
     os.mknod(dev / "null", 0o20666, os.makedev(1, 3))
     (dev / "forged").symlink_to("/proc/sys/kernel/core_pattern")
     pattern = Path("/proc/sys/kernel/core_pattern").read_text()
-    script = "(echo evil > /proc/keys) 2>/dev/null; (echo evil > /proc/interrupts) 2>/dev/null; cat /proc/keys /proc/interrupts 2>/dev/null | head -c 40"
+    script = (
+        "(echo evil > /proc/keys) 2>/dev/null; (echo evil > /proc/interrupts) 2>/dev/null; "
+        "cat /proc/keys /proc/interrupts 2>/dev/null | head -c 40"
+    )
 
     def start() -> bytes:
-        return run("busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store).stdout
+        return run(
+            "busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store
+        ).stdout
 
     def check(output: bytes) -> None:
         assert output == b"", output
@@ -199,7 +213,9 @@ def test_ct_16_a_null_that_is_removed(store, racer, tmp_path):
     script = "cat /proc/keys 2>/dev/null | head -c 40"
 
     def start() -> bytes:
-        return run("busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store).stdout
+        return run(
+            "busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store
+        ).stdout
 
     def check(output: bytes) -> None:
         assert output == b"", output
@@ -215,13 +231,15 @@ def test_ct_26_a_sibling_mounts_over_what_it_has(store, racer, tmp_path):
     (shared / "proc").mkdir(parents=True)
     subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
     subprocess.run(["mount", "--make-shared", str(shared)], check=True)
-    loop = f"while :; do mount -t tmpfs x {shared}/proc; umount {shared}/proc; mount --bind /etc {shared}/proc; umount {shared}/proc; done"
+    place = shared / "proc"
+    loop = f"while :; do mount -t tmpfs x {place}; umount {place}; mount --bind /etc {place}; umount {place}; done"
     sibling = subprocess.Popen(["sh", "-c", loop], stderr=subprocess.DEVNULL, start_new_session=True)
     pattern = Path("/proc/sys/kernel/core_pattern").read_text()
     mounts = [Mount(kind="bind", source=str(shared), target="/shared", propagation="rslave")]
     sysctls = {"kernel.shm_rmid_forced": "1", "kernel.msgmax": "9001"}
     script = "cat /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/msgmax"
     try:
+
         def start() -> bytes:
             return run("busybox", ["sh", "-c", script], mounts=mounts, sysctls=sysctls, store=store).stdout
 

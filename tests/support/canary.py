@@ -11,8 +11,9 @@ from pathlib import Path
 def make_canary(directory: Path) -> Path:
     """Files of several kinds, some with names that a runtime makes in a container."""
     directory.mkdir()
-    for name, mode in (("plain", 0o644), ("secret", 0o400), ("setuid", 0o4755), ("null", 0o644), ("ptmx", 0o644), ("passwd", 0o644),
-                       ("hosts", 0o644), ("resolv.conf", 0o644), ("hostname", 0o644), ("core", 0o644)):  # fmt: skip
+    modes = {"secret": 0o400, "setuid": 0o4755}
+    for name in ("plain", "secret", "setuid", "null", "ptmx", "passwd", "hosts", "resolv.conf", "hostname", "core"):
+        mode = modes.get(name, 0o644)
         (directory / name).write_text(f"content of {name}\n")
         (directory / name).chmod(mode)
     (directory / "folder").mkdir()
@@ -30,6 +31,14 @@ def manifest(directory: Path) -> dict[str, object]:
         status = path.lstat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
         target = os.readlink(path) if path.is_symlink() else ""
-        ids = (status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_nlink, status.st_mtime_ns, status.st_ctime_ns)
+        ids = (
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            status.st_size,
+            status.st_nlink,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
         found[str(path)] = (*ids, digest, target)
     return found

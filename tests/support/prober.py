@@ -33,7 +33,19 @@ def program() -> bytes:
     """The static program. Skips or fails the test where there is no gcc."""
     need("gcc")
     with tempfile.TemporaryDirectory() as directory:
-        command = ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o", f"{directory}/prober", str(SOURCE)]
+        command = [
+            "gcc",
+            "-std=gnu11",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-static",
+            "-s",
+            "-o",
+            f"{directory}/prober",
+            str(SOURCE),
+        ]
         subprocess.run(command, check=True, timeout=120)
         return Path(directory, "prober").read_bytes()
 
@@ -77,8 +89,13 @@ def described(answers: Answers, outside: Answers) -> Answers:
         **_identity(answers, outside),
         "capabilities": {
             kind: _capabilities(answers["status"][field], outside["status"]["CapEff"])
-            for kind, field in (("bounding", "CapBnd"), ("permitted", "CapPrm"), ("effective", "CapEff"),
-                                ("inheritable", "CapInh"), ("ambient", "CapAmb"))
+            for kind, field in (
+                ("bounding", "CapBnd"),
+                ("permitted", "CapPrm"),
+                ("effective", "CapEff"),
+                ("inheritable", "CapInh"),
+                ("ambient", "CapAmb"),
+            )
         },  # fmt: skip
         "namespaces": {
             kind: "host" if link == outside["namespaces"][kind] else "own"
@@ -112,13 +129,17 @@ def _identity(answers: Answers, outside: Answers) -> Answers:
         "status": {name: " ".join(status[name].split()) for name in same if name in status},
         "environ": [text if text != hostname else "HOSTNAME=..." for text in answers["environ"]],
         "limits": limits,
-        "session_keyring": word(-keyring) if keyring <= 0 else "the caller's" if keyring == outside["session_keyring"] else "own",
+        "session_keyring": word(-keyring) if keyring <= 0 else _whose(keyring, outside["session_keyring"], "own"),
         "keys": len(answers["keys"]),
-        "oom_score_adj": "the caller's" if answers["oom_score_adj"] == outside["oom_score_adj"] else answers["oom_score_adj"][0],
+        "oom_score_adj": _whose(answers["oom_score_adj"], outside["oom_score_adj"], answers["oom_score_adj"]),
         "controlling_tty": word(answers["controlling_tty"]),
         **{name: answers[name] for name in ("pid", "ppid", "session", "dumpable", "cwd", "exe_self", "exe_1", "root_1")},
         "processes": len(answers["processes"]),
     }  # fmt: skip
+
+
+def _whose(value: object, outside: object, other: object) -> object:
+    return "the caller's" if value == outside else other
 
 
 def _capabilities(mask: str, held: str) -> list[str] | str:
@@ -167,7 +188,7 @@ def _sockets(answers: Answers, outside: Answers) -> dict[str, str]:
 
 
 def path_kind(state: Answers) -> str:
-    """"hidden" where nothing of the kernel's is to be seen, else how far it opens."""
+    """ "hidden" where nothing of the kernel's is to be seen, else how far it opens."""
     if "missing" in state:
         return "missing"
     if "entries" in state:
