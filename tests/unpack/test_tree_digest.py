@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyrt._native.tree_digest import TreeDigest, tree_digest, xxh64
+from pyrt.store.removal import remove_tree
 from tests.support.parts import missing
 
 PRIME32 = 2654435761
@@ -188,17 +189,18 @@ def test_names_are_read_in_any_number_and_depth(tmp_path: Path) -> None:
     assert digest(wide).entries == 6001
     deep.mkdir()
     fd = os.open(deep, os.O_RDONLY)
-    for _ in range(1500):  # longer than a path can be
-        os.mkdir("a" * 20, dir_fd=fd)
-        child = os.open("a" * 20, os.O_RDONLY, dir_fd=fd)
+    try:
+        for _ in range(1500):  # longer than a path can be
+            os.mkdir("a" * 20, dir_fd=fd)
+            child = os.open("a" * 20, os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = child
+        assert digest(deep).entries == 1501
+        os.mkdir("b", dir_fd=fd)
+        assert digest(deep).entries == 1502
+    finally:
         os.close(fd)
-        fd = child
-    before = digest(deep)
-    os.mkdir("b", dir_fd=fd)
-    os.close(fd)
-    assert before.entries == 1501
-    assert digest(deep).entries == 1502
-    os.system(f"rm -rf {deep}")
+        assert remove_tree(str(deep)) == ()  # pytest's own removal recurses
 
 
 def test_many_hard_links_in_any_order(tmp_path: Path) -> None:
