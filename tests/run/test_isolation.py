@@ -45,7 +45,8 @@ def test_the_host_keeps_its_name(busybox):
 def test_paths_are_hidden_and_opened(busybox):
     count = "ls /sys/firmware | wc -l; cat /etc/passwd | wc -c; (: >>/proc/sys/vm/swappiness) 2>/dev/null && echo open; true"
     assert busybox(count, mask=["/etc/passwd"]).stdout.split() == [b"0", b"0"]
-    opened = busybox(count, unmask=["/sys/firmware", "/proc/sys"]).stdout.split()
+    # AppArmor, where there is one, keeps them closed by itself.
+    opened = busybox(count, unmask=["/sys/firmware", "/proc/sys"], apparmor="unconfined").stdout.split()
     assert (int(opened[0]), opened[2:]) == (len(os.listdir("/sys/firmware")), [b"open"])
 
 
