@@ -277,7 +277,7 @@ def docker_archive(path: Path, pieces: Pieces, pack: Callable[[Pieces], Pieces] 
 
 def by_xz(pieces: Pieces) -> Iterator[bytes]:
     """With a dictionary as large as we allow, and a content that fills it."""
-    packer = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 90 << 20}])
+    packer = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 64 << 20}])
     for piece in pieces:
         yield packer.compress(piece)
     yield packer.flush()
