@@ -34,15 +34,21 @@ class MeteredStream(httpcore.NetworkStream):
         self._inner = inner
         self._timeouts = timeouts
         self._clock = clock
-        self._start(timeouts.header, limits.HEADER_BYTES)
+        self._too_much = ""
+        self._begin()
 
     def expect_body(self, seconds: float | None) -> None:
         """The head is complete; the body has so many seconds of waiting, None for as many as it needs."""
+        self._too_much = "far more bytes around its content than content"
         self._start(seconds, limits.FRAMING_GRACE_BYTES)
 
     def consumed(self, size: int) -> None:
         """So many bytes of the body came out of what was read."""
         self._allowed += limits.FRAMING_RATIO * size
+
+    def _begin(self) -> None:
+        self._too_much = f"a head of more than {limits.HEADER_BYTES} bytes"
+        self._start(self._timeouts.header, limits.HEADER_BYTES)
 
     def _start(self, seconds: float | None, allowed: int) -> None:
         self._left, self._allowed = seconds, allowed
@@ -55,7 +61,7 @@ class MeteredStream(httpcore.NetworkStream):
         if allowed <= 0:
             raise httpcore.ReadTimeout("too few bytes")
         if self._allowed <= 0:
-            raise httpcore.RemoteProtocolError("far more bytes around its content than content")
+            raise httpcore.RemoteProtocolError(self._too_much)
         started = self._clock.monotonic()
         data = self._inner.read(max(max_bytes, READ_SIZE), min(allowed, timeout or allowed))
         waited = self._clock.monotonic() - started
@@ -69,7 +75,7 @@ class MeteredStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._start(self._timeouts.header, limits.HEADER_BYTES)
+        self._begin()
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:

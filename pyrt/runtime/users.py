@@ -6,9 +6,15 @@ nothing unknown becomes root (CVE-2026-30892).
 
 from __future__ import annotations
 
+import io
+
 from pyrt.errors import UsageError
 from pyrt.runtime.tree import ImageTree
 from pyrt.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_ID = 2**32 - 2  # 2**32 - 1 is "no change" for setresuid(2)
 
@@ -33,14 +39,19 @@ def parse_id(text: str) -> int | None:
     return number
 
 
-def _rows(content: bytes | None, width: int) -> list[list[str]]:
-    """The lines of a passwd or group file that have this many fields, and ids that are numbers."""
-    rows = []
-    for line in (content or b"").split(b"\n"):
-        fields = line.decode("utf-8", "surrogateescape").split(":")
-        if len(fields) >= width and fields[0] and _is_id(fields[2]):
-            rows.append(fields)
-    return rows
+class _Rows:
+    """The lines of a passwd or group file that have this many fields, and ids that are numbers. Each look reads them anew:
+    ten megabytes of lines kept as lists would be two hundred."""
+
+    def __init__(self, content: bytes | None, width: int) -> None:
+        self._content = content or b""
+        self._width = width
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for line in io.BytesIO(self._content):
+            fields = line.rstrip(b"\n").decode("utf-8", "surrogateescape").split(":")
+            if len(fields) >= self._width and fields[0] and _is_id(fields[2]):
+                yield fields
 
 
 def _is_id(text: str) -> bool:
@@ -66,7 +77,7 @@ def find(spec: str, group_add: tuple[str, ...], tree: ImageTree) -> Account:
     """
     user, group = _check(spec) if spec else ("0", "")
     passwd_text, group_text = tree.read_all("/etc/passwd", "/etc/group")
-    passwd, groups = _rows(passwd_text, 6), _rows(group_text, 4)
+    passwd, groups = _Rows(passwd_text, 6), _Rows(group_text, 4)
     uid = parse_id(user)
     account = next((row for row in passwd if (row[0] == user if uid is None else int(row[2]) == uid)), None)
     if uid is None:
@@ -82,7 +93,7 @@ def find(spec: str, group_add: tuple[str, ...], tree: ImageTree) -> Account:
     return Account(uid=uid, gid=gid, groups=tuple(dict.fromkeys(supplementary)), home=home)
 
 
-def _group(text: str, groups: list[list[str]]) -> int:
+def _group(text: str, groups: _Rows) -> int:
     number = parse_id(text)
     if number is not None:
         return number

@@ -20,7 +20,7 @@ from pyrt.store.store import Store
 from pyrt.store.sweep import sweep
 from tests.pull.leftovers import is_clean, is_empty
 from tests.support import images, trees
-from tests.support.fault_registry import FaultRegistry, Reply, noise
+from tests.support.fault_registry import FaultRegistry, Reply, noise, ranged
 from tests.support.fault_registry import image as served
 from tests.support.images import BuiltImage, Entry
 
@@ -165,3 +165,33 @@ def test_rg_45_ctrl_c_ends_a_pull_at_once(tmp_path: Path, environ: dict[str, str
     while not is_empty(store):  # the thread that waited for the network gives its locks back
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_rg_45_signals_end_the_command(tmp_path: Path, environ: dict[str, str], number: int, code: int) -> None:
+    """In the middle of a layer: connections are closed, locks are free, and the same pull works at once."""
+    data = images.tar([Entry(name="f", content=noise(6 << 20))])
+    with FaultRegistry() as registry:
+        served(registry, "x", "latest", data, Reply(body=data, drip=(1 << 20, 0.5)), lambda seen: ranged(seen, data))
+        words = [sys.executable, "-m", "pyrt", "--root", str(tmp_path / "store"), "pull", f"{registry.host}/x"]
+        surroundings = {**environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        with subprocess.Popen(words, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as puller:
+            deadline = time.monotonic() + 30
+            while not any("/blobs/" in seen.path for seen in registry.requests()) or not held(tmp_path / "store"):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            puller.send_signal(number)
+            puller.communicate(timeout=10)
+        assert puller.returncode == code
+        deadline = time.monotonic() + 5
+        while registry.connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        done = subprocess.run(words, env=surroundings, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert is_clean(Store.open(str(tmp_path / "store")))
+
+
+def held(store: Path) -> bool:
+    """Whether something of a layer has arrived."""
+    return any(path.stat().st_size > 1 << 20 for path in (store / "tmp").glob("blob-*"))

@@ -204,3 +204,15 @@ def test_an_alias_of_registries_conf(
     assert pull("short", store=store, environ=environ) == image
     assert pull("short", store=store, environ=environ, policy="never") == image
     assert len(registry.requests()) == before
+
+
+def test_rg_44_fifty_layers_need_three_connections(store: Store, environ: dict[str, str]) -> None:
+    with FaultRegistry() as registry:
+        layers = [images.layer(images.tar([Entry(name=f"f{n}", content=noise(50_000, n))]), "") for n in range(50)]
+        built = images.image(layers)
+        for blob in built.blobs:
+            registry.blob("many", blob.content, Reply(body=blob.content, delay=0.01))
+        registry.manifest("many", "latest", built.top.content)
+        image = pull(f"{registry.host}/many", store=store, environ=environ)
+        assert registry.most_at_once <= 3
+    assert len(image.layers) == len(store.layers.names()) == 50
