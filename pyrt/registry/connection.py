@@ -153,7 +153,7 @@ class Connection:
             if self._started is None:
                 endpoint = self.endpoint
                 scheme = endpoint.scheme or ("https" if self._speaks_tls() else "http")
-                home = httpx.URL(f"{scheme}://{endpoint.host}/")
+                home = self._address(scheme)
                 destinations = Destinations(home=home, insecure=endpoint.insecure, treat_as_public=self._wire.treat_as_public)
                 auth = RegistryAuth(
                     registry=endpoint.registry,
@@ -166,9 +166,20 @@ class Connection:
                 self._started = home, auth, destinations
             return self._started
 
+    def _address(self, scheme: str, path: str = "/") -> httpx.URL:
+        host = self.endpoint.host
+        try:
+            url = httpx.URL(f"{scheme}://{host}{path}")
+            decoded = url.host
+        except (httpx.InvalidURL, ValueError):  # such as "xn--"
+            decoded = ""
+        if not decoded:
+            raise RegistryError(f"{host}: not the name of a host", host=host)
+        return url
+
     def _speaks_tls(self) -> bool:
         """Where plain http is allowed too, TLS is tried first; the certificate is looked at later, by every request."""
-        url = httpx.URL(f"https://{self.endpoint.host}/v2/")
+        url = self._address("https", "/v2/")
         request = httpx.Request("GET", url, headers={"user-agent": CLIENT_ID}, extensions={UNVERIFIED: True, LIMIT: 0})
         try:
             self._client.send(request, stream=True, auth=None, follow_redirects=False).close()

@@ -76,9 +76,14 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 def _mirror(text: str, path: str) -> HubMirror:
     from urllib.parse import urlsplit
 
-    parts = urlsplit(text)
+    wrong = UsageError(f"{path}: registry-mirrors: {text.partition('@')[2] or text!r} is not http(s)://host[:port]")
+    try:
+        parts = urlsplit(text)
+        split_host_port(parts.netloc)
+    except ValueError:
+        raise wrong from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
-        raise UsageError(f"{path}: registry-mirrors: {text.partition('@')[2] or text!r} is not http(s)://host[:port]")
+        raise wrong
     return HubMirror(scheme=parts.scheme, host=parts.netloc)
 
 

@@ -43,6 +43,7 @@ class Destinations:
             url = httpx.URL(target)
             if not url.scheme and target:  # joining only then: it would fill in an empty host
                 url = base.join(target)
+            name = url.host  # decoded, which "xn--" cannot be
         except (httpx.InvalidURL, ValueError):
             raise RegistryError(f"{host}: {what} is not an address: {shown_url(target)}", host=host) from None
         shown = shown_url(str(url))
@@ -55,7 +56,7 @@ class Destinations:
         if url.scheme == "http" and not self.insecure:
             if "https" in (base.scheme, self.home.scheme):
                 raise RegistryError(f"{host}: {what} leads from https to plain http: {shown}", host=host)
-            if not is_loopback(url.host) and origin(url) != origin(self.home):
+            if not is_loopback(name) and origin(url) != origin(self.home):
                 raise RegistryError(f"{host}: {what} leads to plain http beyond this machine: {shown}", host=host)
         if self._leads_inside(url):
             raise RegistryError(f"{host}: {what} leads to an address inside this network: {shown}", host=host)

@@ -251,9 +251,10 @@ class _BoundedStream(httpx.SyncByteStream):
 def _proxy_url(address: str) -> httpx.URL:
     try:
         url = httpx.URL(address)
-    except httpx.InvalidURL:
+        host = url.host  # decoded, which "xn--" cannot be
+    except (httpx.InvalidURL, ValueError):
         raise UsageError(f"proxy {shown_url(address)}: not an address") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise UsageError(f"proxy {shown_url(address)}: only http and https proxies can be used")
     return url
 

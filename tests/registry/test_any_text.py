@@ -111,6 +111,34 @@ def _descriptor(blob: bytes):  # type: ignore[no-untyped-def]
     return Descriptor(media_type="application/octet-stream", digest=Digest.of(blob), size=len(blob))
 
 
+ADDRESSES = words(
+    "http", "https", "file", ":", "//", "/", "registry.example", "other.example", "xn--", "127.0.0.1", "[::1]", "[", "]",
+    "10.0.0.1", "@", "?", "#", "%2e", "..", "\u00e9", " ", "\n", ":5000", ":99999", "0x7f.1", "a",
+)  # fmt: skip
+
+
+@given(ADDRESSES | ADDRESSES.map("https://".__add__), st.booleans())
+def test_fz_redirect(address: str, realm: bool) -> None:
+    """As the Location of a blob, and as the realm of a token server."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "registry.example":
+            return httpx.Response(200, content=b"abcd")
+        if realm:
+            quoted = address.replace("\\", "").replace('"', "")
+            return httpx.Response(401, headers={"www-authenticate": f'Bearer realm="{quoted}"'.encode()})
+        return httpx.Response(307, headers={"location": address.encode()})
+
+    with tempfile.TemporaryDirectory() as place:
+        source = World.below(Path(place)).open("registry.example/a", answer, clock=FakeClock())
+        try:
+            assert b"".join(source.blob(_descriptor(b"abcd"))) == b"abcd"
+        except (RegistryError, ImageError):
+            return
+        finally:
+            source.close()
+
+
 MOMENTS = words(
     "0", "1", "60", "-1", "9" * 12, "9" * 30, "1e9", "nan", "inf", " ", ";", "Wed", ", ", "21 Oct 2015 07:28:00 GMT",
     "31 Feb 9999",
@@ -184,7 +212,9 @@ def test_fz_daemon_json(document: object) -> None:
         path = Path(place) / "daemon.json"
         path.write_text(json.dumps(document))
         try:
-            DockerDaemon.load(str(path)).is_insecure("r.example:5000")
+            hosts = Hosts(conf=RegistriesConf(), daemon=DockerDaemon.load(str(path)))
+            assert [place.host for place in hosts.endpoints(Reference.parse("busybox"))][-1] == "registry-1.docker.io"
+            hosts.endpoints(Reference.parse("10.1.2.3:5000/a"))
         except UsageError as error:
             assert "daemon.json" in str(error)
 

@@ -232,7 +232,8 @@ def test_wrong_registries_conf(world: World, text: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[", "[]", '{"registry-mirrors": "x"}', '{"registry-mirrors": ["ftp://x"]}', '{"insecure-registries": [1]}'],
+    ["[", "[]", '{"registry-mirrors": "x"}', '{"registry-mirrors": ["ftp://x"]}', '{"insecure-registries": [1]}',
+     '{"registry-mirrors": ["http://["]}', '{"registry-mirrors": ["http://a:b"]}'],
 )
 def test_wrong_daemon_json(world: World, text: str) -> None:
     world.write("etc/docker/daemon.json", text)

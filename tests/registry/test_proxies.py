@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pyrt.errors import UsageError
 from pyrt.registry.proxies import ProxyRules
+from tests.support.registry_client import World
 
 
 def test_none() -> None:
@@ -46,3 +48,10 @@ def test_rg_38_loopback_never(host: str) -> None:
 def test_rg_38_no_proxy(entry: str, host: str, direct: bool) -> None:
     rules = ProxyRules.from_environ({"https_proxy": "http://p", "NO_PROXY": entry})
     assert (rules.proxy_for("https", host, 443) == "") is direct
+
+
+@pytest.mark.parametrize("address", ["http://xn--:1", "socks5://p:1", "http://"])
+def test_fz_a_proxy_without_a_usable_address(world: World, address: str) -> None:
+    world.environ["HTTPS_PROXY"] = address
+    with world.open("registry.example/a:1") as source, pytest.raises(UsageError, match="^proxy "):
+        source.manifest(None)

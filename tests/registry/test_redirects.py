@@ -205,3 +205,16 @@ def test_manifests_redirect_too(world: World) -> None:
 
     with world.open("registry.example/a/b:1", registry, credentials=ANNA) as source:
         source.manifest()
+
+
+@pytest.mark.parametrize("target", ["https://xn--/x", "//xn--", "https://xn--99999999.example/"])
+def test_fz_a_host_that_idna_does_not_know(world: World, target: str) -> None:
+    """Found with test_fz_redirect: httpx decodes such a name when it is asked for it, and that was a traceback."""
+    with pytest.raises(RegistryError):
+        blob(world, Redirecting(target))
+
+
+@pytest.mark.parametrize("reference", ["xn--99999999.example/a:1", "xn--0.example:5000/a:1"])
+def test_fz_a_registry_that_idna_does_not_know(world: World, reference: str) -> None:
+    with world.open(reference, Redirecting("")) as source, pytest.raises(RegistryError, match="not the name of a host"):
+        source.manifest(None)
