@@ -184,12 +184,12 @@ int pyrt_mount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
 }
 
 static const struct own_mount {
-    const char *place;
+    const char *place, *filesystem;
     long type; /* linux/magic.h */
 } own_mounts[PYRT_OWN_MOUNTS] = {
-    [PYRT_OWN_PROC] = {"/proc", PYRT_PROC_MAGIC},
-    [PYRT_OWN_SYS] = {"/sys", 0x62656572},
-    [PYRT_OWN_DEV] = {"/dev", 0x01021994},
+    [PYRT_OWN_PROC] = {"/proc", "proc", PYRT_PROC_MAGIC},
+    [PYRT_OWN_SYS] = {"/sys", "sysfs", 0x62656572},
+    [PYRT_OWN_DEV] = {"/dev", "tmpfs", 0x01021994},
 };
 
 struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path) {
@@ -205,7 +205,7 @@ struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path) 
  * for in this very mount, wherever its place in a root that others share may be moved. */
 static int keep_own(struct pyrt_walk *walk, const struct pyrt_step *op, int covered) {
     for (int i = 0; i < PYRT_OWN_MOUNTS; i++) {
-        if (strcmp(op->target, own_mounts[i].place) != 0)
+        if (strcmp(op->target, own_mounts[i].place) != 0 || strcmp(op->source, own_mounts[i].filesystem) != 0)
             continue;
         pyrt_fd top = openat(walk->root, op->target + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct statfs fs;

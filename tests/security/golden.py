@@ -34,7 +34,7 @@ MODES: dict[str, tuple[str, ...]] = {
 }
 _OF_THE_HOST = {
     "host-namespaces": ("processes", "pid", "ppid", "exe_1", "root_1", "status", "dev", "session"),
-    "privileged": ("paths", "writable", "calls", "calls_32", "calls_x32", "acts", "dev"),
+    "privileged": ("paths", "writable", "calls", "calls_32", "calls_x32", "acts", "dev", "keys", "mknod"),
 }
 
 

@@ -250,6 +250,12 @@ def test_ct_25_a_volume_over_sys_is_only_that(busybox, tmp_path, canary):
     assert sorted(os.listdir(tmp_path)) == ["canary", "sys"]
 
 
+@pytest.mark.parametrize("target", ["/sys", "/dev"])
+def test_ct_25_a_tmpfs_over_sys_or_dev_is_only_that(busybox, target):
+    script = f"grep -c ' {target} ' /proc/self/mountinfo; cat /proc/keys | wc -c; test -c /dev/null && echo null"
+    assert busybox(script, mounts=[Mount(kind="tmpfs", target=target)]).stdout.split() == [b"1", b"0", b"null"]
+
+
 def test_bn_06_a_file_of_proc_that_lxcfs_serves(busybox, tmp_path):
     (tmp_path / "cpuinfo").write_text("processor: none\n")
     assert busybox("cat /proc/cpuinfo", mounts=[bind(tmp_path / "cpuinfo", "/proc/cpuinfo")]).stdout == b"processor: none\n"

@@ -291,20 +291,19 @@ static void listed(const char *directory) {
         closedir(list);
 }
 
+/* Where a node can be made and opened: a mount may forbid what another one does not. */
 static long open_device(const long *device) {
-    const char *place = "/dev/shm/prober-node";
-    unlink(place);
-    if (mknod(place, (mode_t)(device[0] | 0666), makedev((unsigned)device[1], (unsigned)device[2])) < 0) {
-        place = "/prober-node";
-        unlink(place);
-        if (mknod(place, (mode_t)(device[0] | 0666), makedev((unsigned)device[1], (unsigned)device[2])) < 0)
-            return -1;
+    static const char *const places[] = {"/dev/prober-node", "/prober-node", "/dev/shm/prober-node"};
+    long opened = -1;
+    for (size_t i = 0; i < sizeof places / sizeof *places && opened < 0; i++) {
+        if (mknod(places[i], (mode_t)(device[0] | 0666), makedev((unsigned)device[1], (unsigned)device[2])) < 0)
+            continue;
+        opened = open(places[i], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        int why = errno;
+        unlink(places[i]);
+        errno = why;
     }
-    int fd = open(place, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    int why = errno;
-    unlink(place);
-    errno = why;
-    return fd;
+    return opened;
 }
 
 static long open_known(const long *path) {

@@ -106,7 +106,7 @@ def described(answers: Answers, outside: Answers) -> Answers:
         "mounts": mounts(answers["mounts"]),
         "dev": {path: what for path, what in sorted(answers["dev"].items()) if _is_standard(path)},
         "open": {path: word(answer) for path, answer in answers["open"].items() if path.removeprefix("/dev/") in NODES},
-        "mknod": "works" if 0 in answers["mknod"].values() else "refused",
+        "mknod": " ".join(sorted(name for name, answer in answers["mknod"].items() if answer == 0)) or "refused",
         "sockets": _sockets(answers, outside),
         "acts": {name: word(answer) for name, answer in answers["acts"].items()},
         "paths": {path: path_kind(state) for path, state in answers["paths"].items()},
@@ -192,7 +192,7 @@ def path_kind(state: Answers) -> str:
     if "missing" in state:
         return "missing"
     if "entries" in state:
-        open_to_writing = state["create"] in (0, errno.EACCES, errno.EPERM, errno.EEXIST)
+        open_to_writing = state["create"] in (0, errno.EEXIST)
         return "hidden" if state["entries"] == 0 and not open_to_writing else "writable" if open_to_writing else "read-only"
     if state.get("null"):
         return "hidden"
