@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ if SCALE > 1:
 
 
 @pytest.fixture
-def cost(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[str]]:
+def cost(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Runs pyrt with the words, within the bounds; what it said."""
     if os.geteuid() != 0:
         missing("not root")
@@ -67,7 +67,9 @@ def cost(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., subpro
         assert not int(code) or (len(said) <= 3 and all(len(line) < 1000 for line in said))
         return subprocess.CompletedProcess(words, int(code), done.stdout, "\n".join(said))
 
-    return run
+    yield run
+    # Python's rmtree, by which pytest cleans up some runs later, is recursive, and trees of hostile layers are deep.
+    subprocess.run(["rm", "-rf", str(tmp_path / "store")], check=True)
 
 
 @pytest.mark.parametrize("kind", LAYERS)
