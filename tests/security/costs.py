@@ -181,12 +181,12 @@ LAYERS: dict[str, Callable[[Path], str]] = {
     ),
     "tx_53 extents": lambda at: layout(
         at,
-        [header("x", type="S", magic=b"ustar  \0", at=[(482, b"\1"), (483, octal(1 << 20, 12))])],
-        *apart(lambda: [(octal(0, 12) * 42).ljust(504, b"\0") + b"\1" + bytes(7)] * 500_000, 1),
+        [header("x", type="S", magic=b"ustar  \0", at=[(482, b"\1"), (483, octal(1 << 20, 12))])]
+        + [((octal(0, 12) * 42).ljust(504, b"\0") + b"\1" + bytes(7)) * 2048] * 245,
     ),
     "tx_53 a block for each byte": lambda at: layout(at, sparse_files(), pack=gzipped),
     "tx_77 directories": lambda at: layout(
-        at, *apart(lambda: headers(30_000 * SCALE, "d", type="5", width=90)), pack=gzipped
+        at, *apart(lambda: headers(min(300_000, 10_000 * SCALE**2), "d", type="5", width=90)), pack=gzipped
     ),
     "tx_77 files": lambda at: layout(at, headers(50_000 * SCALE, "f"), [END], pack=gzipped),
     "tx_77 whiteouts": lambda at: layout(at, headers(20_000 * SCALE, ".wh."), pack=gzipped),
@@ -198,7 +198,7 @@ LAYERS: dict[str, Callable[[Path], str]] = {
     ),
     "tx_77 xattrs": lambda at: layout(at, xattrs(), pack=gzipped),
     "tx_09 links": lambda at: layout(at, links_without_end()),
-    "tx_61 depth": lambda at: layout(at, deep(10 * SCALE)),
+    "tx_62 depth": lambda at: layout(at, deep(10 * SCALE)),
     "im_14 layers": lambda at: layout(at, *apart(lambda: [entry("f")], 500)),
 }
 if SCALE > 1:  # a gigabyte of zeros on the disk is enough for every day
