@@ -44,6 +44,7 @@ _STEPS: dict[int, tuple[str, bool]] = {
     lib.PYRT_LAYER_MEMORY: ("memory", True),
 }
 
+_SHOWN = 300  # characters of a name that a message repeats; it may have four thousand
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -151,7 +152,8 @@ def failure(error: Any) -> LayerError | NoSpace:
     entry = os.fsdecode(ffi.string(error.subject))
     words, has_reason = _STEPS[error.step]
     reason = f"{words}: {os.strerror(error.err)}" if has_reason else words
-    message = f"layer entry {entry!r}: {reason}" if entry else f"layer: {reason}"
+    shown = entry if len(entry) <= _SHOWN else entry[:_SHOWN] + "..."
+    message = f"layer entry {shown!r}: {reason}" if entry else f"layer: {reason}"
     if error.err in _NO_SPACE:
         return NoSpace(message)
     return LayerError(message, entry=entry, step=words, errno=error.err)

@@ -14,6 +14,7 @@ import pytest
 from pyrt.errors import ImageError
 from pyrt.runtime.copy_up import copy_up
 from pyrt.runtime.tree import ImageTree
+from pyrt.store.removal import remove_tree
 from tests.support.parts import missing
 from tests.support.trees import manifest
 
@@ -124,6 +125,7 @@ def test_id_06_a_way_that_never_ends_is_an_error(tmp_path: Path, kind: str) -> N
             with pytest.raises(ImageError, match="^/way: "):
                 tree.read("/way")
     assert len(os.listdir("/proc/self/fd")) == before
+    remove_tree(str(root))  # deeper than pytest's own cleaning can go
 
 
 def test_id_06_up_and_down_needs_no_descriptors(tmp_path: Path) -> None:
