@@ -13,6 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "cleanup.h"
 #include "clone.h"
 #include "payload.h"
@@ -173,6 +177,16 @@ static int read_status(int status, struct pyrt_error *error) {
     return -1;
 }
 
+/* The child has left its frames by exec, and AddressSanitizer still holds their red zones for poisoned: whoever is mapped at
+ * this address next, the interpreter's own stack of frames for one, would be accused. */
+static void forget_frames(void *stack) {
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(stack, STACK_SIZE);
+#else
+    (void)stack;
+#endif
+}
+
 static int start(const struct pyrt_launch *launch, struct pyrt_started *started, struct pyrt_error *error, void *stack) {
     int pipe_ends[2], console_ends[2];
     if (pipe2(pipe_ends, O_CLOEXEC) < 0)
@@ -224,6 +238,7 @@ int pyrt_launch(const struct pyrt_launch *launch, struct pyrt_started *started, 
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_SIZE);
     int result = start(launch, started, error, stack);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, SIGNAL_SET_SIZE);
+    forget_frames(stack);
     munmap(stack, STACK_SIZE);
     return result;
 }

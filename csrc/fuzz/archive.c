@@ -173,7 +173,8 @@ static void add_sparse(struct fuzz_archive *archive, struct head *head, const ui
     used += record(body + used, "GNU.sparse.major", "1", 1);
     used += record(body + used, "GNU.sparse.minor", "0", 1);
     used += record(body + used, "GNU.sparse.name", head->name, strlen(head->name));
-    used += record(body + used, "GNU.sparse.realsize", size, (size_t)sprintf(size, "%llu", (unsigned long long)head->size + 70000));
+    used += record(body + used, "GNU.sparse.realsize", size,
+                   (size_t)sprintf(size, "%llu", (unsigned long long)head->size + 70000));
     add_extension(archive, 'x', body, used);
     sprintf((char *)map, "1\n69000\n%llu\n", (unsigned long long)head->size);
     head->size += sizeof map;

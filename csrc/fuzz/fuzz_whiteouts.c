@@ -209,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     while (good && input.size > 0 && archive.size < sizeof archive.bytes / 2) {
         uint8_t what = fuzz_byte(&input);
 
-        good = add(&archive, what & 3, fuzz_byte(&input) % (what & 4 ? INNER : PATHS));
+        good = add(&archive, what & 3, (unsigned)fuzz_byte(&input) % (what & 4 ? INNER : PATHS));
     }
     fuzz_end(&archive);
     fuzz_watch();

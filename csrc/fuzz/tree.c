@@ -88,7 +88,8 @@ static uint64_t attributes(int parent, const char *name, const struct stat *stat
     sum = mix_number(sum, S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size);
     sum = mix_number(sum, status->st_nlink);
     sum = mix_number(sum, status->st_rdev);
-    sum = mix_number(sum, status->st_mtim.tv_sec < THIS_CENTURY ? (uint64_t)status->st_mtim.tv_nsec + (uint64_t)status->st_mtim.tv_sec : 0);
+    if (status->st_mtim.tv_sec < THIS_CENTURY)
+        sum = mix_number(mix_number(sum, (uint64_t)status->st_mtim.tv_sec), (uint64_t)status->st_mtim.tv_nsec);
     sum = mix_number(sum, content(parent, name, status->st_mode));
     return mix_number(sum, xattrs(parent, name));
 }
