@@ -58,4 +58,4 @@ def test_the_comparison_sees_what_is_weaker(key):
 
 
 def test_the_page_is_what_is_recorded():
-    assert peers.PAGE.read_text() == peers.table(), "python -m tests.security.peers table writes it anew"
+    assert peers.PAGE.read_text() == peers.page(), "python -m tests.security.peers table writes it anew"
