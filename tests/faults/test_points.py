@@ -1,0 +1,90 @@
+"""A sample of the sweeps of tests/faults/points.py and powercut.py, spread over all points; `make points` takes every one.
+
+They run in a process of their own: it forks, and pytest's has threads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.parts import missing, need
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def swept(module: str, *words: str) -> str:
+    """What a sweep printed; fails with it where it found something."""
+    if os.geteuid() != 0:
+        missing("not root")
+    need("gcc", "mount")
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.faults.{module}", *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=600
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [
+        ("pull a layout", "12"), ("pull a newer one", "12"), ("pull from a registry", "20"), ("load an archive", "15"),
+        ("rmi", "6"), ("tag", "4"), ("image prune", "10"),
+    ],
+)  # fmt: skip
+def test_st_01_killed_at_a_system_call(name: str, every: str) -> None:
+    assert " 0 failures" in swept("points", "kill", "--every", every, name)
+
+
+@pytest.mark.parametrize("name", ["run --rm", "run --rm, on disk", "run", "run --rm for ever"])
+def test_st_32_a_run_killed_at_a_system_call(name: str) -> None:
+    assert " 0 failures" in swept("points", "kill", "--every", "25", name)
+
+
+def test_st_34_an_rm_killed_at_a_system_call() -> None:
+    assert " 0 failures" in swept("points", "kill", "--every", "4", "rm")
+
+
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [("pull a layout", "40"), ("load an archive", "60"), ("rmi", "40"), ("tag", "15"), ("image prune", "50")],
+)
+def test_st_09_an_error_at_a_system_call(name: str, every: str) -> None:
+    assert " 0 failures" in swept("points", "fault", "--every", every, name)
+
+
+@pytest.mark.parametrize(("name", "every"), [("run --rm", "60"), ("run", "60"), ("rm", "30")])
+def test_lc_20_an_error_at_a_system_call_of_a_container(name: str, every: str) -> None:
+    assert " 0 failures" in swept("points", "fault", "--every", every, name)
+
+
+@pytest.mark.parametrize("name", ["pull a layout", "run --rm", "run --rm, on disk"])
+def test_lc_03_terminated_at_a_system_call(name: str) -> None:
+    assert " 0 failures" in swept("points", "term", "--every", "20", name)
+
+
+@pytest.mark.parametrize("file_system", ["ext4", "ext4-writeback"])
+def test_st_03_power_cut_during_a_pull(file_system: str) -> None:
+    need("mkfs.ext4", "losetup")
+    said = swept("powercut", "--fs", file_system, "--points", "12", "pull a layout", "pull a newer one")
+    assert said.count(" 0 wrong, 0 lost") == 2
+
+
+def test_st_04_without_syncs_a_power_cut_after_the_pull_is_seen_to_do_damage() -> None:
+    """So that the tests around this one are known to bite."""
+    need("mkfs.ext4", "losetup")
+    said = swept("powercut", "--bite", "--fs", "ext4", "pull a layout")
+    assert "without any sync: 0 wrong, 10 lost" in said
+    assert "without syncfs: 0 wrong" not in said
+
+
+@pytest.mark.parametrize("file_system", ["ext4", "xfs", "btrfs"])
+def test_st_05_power_cut(file_system: str) -> None:
+    need(f"mkfs.{file_system}", "losetup")
+    said = swept("powercut", "--fs", file_system, "--points", "4", "pull a layout", "tag", "rmi")
+    assert said.count(" 0 wrong, 0 lost") == 3
