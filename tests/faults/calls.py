@@ -14,13 +14,13 @@ def _each(names: str, errors: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(names.split(), errors)
 
 
-_FILES = """
+FILES = """
     write pwrite64 writev pwritev pwritev2 rename renameat renameat2 link linkat symlink symlinkat mkdir mkdirat mknod mknodat
     unlink unlinkat rmdir fsync fdatasync sync syncfs ftruncate truncate fallocate copy_file_range sendfile chmod fchmod
     fchmodat fchmodat2 chown fchown lchown fchownat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr
     fremovexattr creat openat2
 """
-_PROCESSES = """
+PROCESSES = """
     mount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr clone clone3 fork vfork unshare
     setns execve execveat sethostname memfd_create pidfd_send_signal setresuid setresgid setgroups capset prctl seccomp
     setrlimit prlimit64 keyctl add_key chroot setsid sendmsg
@@ -28,7 +28,7 @@ _PROCESSES = """
 
 # What changes something: files, mounts, processes. An open only where it may make the file.
 CHANGES: Names = {
-    **dict.fromkeys((_FILES + _PROCESSES).split()),
+    **dict.fromkeys((FILES + PROCESSES).split()),
     "open": (1, os.O_CREAT),
     "openat": (2, os.O_CREAT | os.O_TMPFILE),
 }

@@ -6,11 +6,16 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 from itertools import product
 from pathlib import Path
 
 import pytest
 
+from pyrt.errors import PyrtError
+from pyrt.image_pull import pull
+from pyrt.store.prune import remove_image
+from pyrt.store.store import Store
 from tests.faults.conftest import BUSYBOX
 from tests.support.leaks import assert_nothing_new, snapshot
 from tests.support.parts import need
@@ -197,3 +202,26 @@ def test_st_33_a_reboot(root: Path) -> None:
     assert shell(f"$PYRT --root {root} rm c").returncode == 0
     assert shell(f"$PYRT --root {root} run --name c busybox true").returncode == 0
     assert shell(f"$PYRT --root {root} rm c").returncode == 0
+
+
+def test_lc_30_no_thread_to_be_had(root: Path, sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull needs some; where the cgroup or the user has no more processes left, it says so, and nothing stays."""
+    store = Store.open(str(root))
+    remove_image(store, "busybox")
+    before = snapshot(root)
+    start, started = threading.Thread.start, 0
+
+    def fails(thread: threading.Thread) -> None:
+        nonlocal started
+        started += 1
+        if started == last:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    for last in (1, 2, 3):
+        started = 0
+        with pytest.raises(PyrtError, match="cannot start another thread") as caught:
+            pull(f"oci:{sources}:{BUSYBOX}", store=store)
+        assert "ulimit -u" in caught.value.hint
+        assert_nothing_new(before, root)
