@@ -209,7 +209,7 @@ def test_lc_30_no_thread_to_be_had(root: Path, sources: Path, monkeypatch: pytes
     store = Store.open(str(root))
     remove_image(store, "busybox")
     before = snapshot(root)
-    start, started = threading.Thread.start, 0
+    start, started, last = threading.Thread.start, 0, 0
 
     def fails(thread: threading.Thread) -> None:
         nonlocal started
@@ -219,8 +219,8 @@ def test_lc_30_no_thread_to_be_had(root: Path, sources: Path, monkeypatch: pytes
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", fails)
-    for last in (1, 2, 3):
-        started = 0
+    for number in (1, 2, 3):
+        started, last = 0, number
         with pytest.raises(PyrtError, match="cannot start another thread") as caught:
             pull(f"oci:{sources}:{BUSYBOX}", store=store)
         assert "ulimit -u" in caught.value.hint
