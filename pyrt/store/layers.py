@@ -86,9 +86,9 @@ class Layers:
             raise UsageError(f"layer {name!r}: not a name")
         path = f"{self._layout.layers}/{name}"
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(path + RECORD)
             move(path, target)
+            with suppress(FileNotFoundError):  # after it, so that no tree is ever without one
+                os.unlink(path + RECORD)
         except FileNotFoundError:
             return False
         except OSError as error:

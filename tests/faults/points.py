@@ -1,7 +1,7 @@
-"""Sweeps over the system calls of a command: ``python -m tests.faults.points kill|fault|term|count [--every N] [NAME...]``.
+"""Sweeps over the system calls of a command: ``python -m tests.faults.points kill|fault|term|count [--points N] [NAME...]``.
 
 Prints a line for each point at which something was wrong, and one for each command, with the number of points; the exit
-code tells whether there was one. ``--every N`` takes each Nth point only, the same ones each time.
+code tells whether there was one. ``--points N`` takes so many of each command only, spread evenly, the same ones each time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,16 +113,18 @@ class Sweep:
         return found + self.machine.left()
 
 
-def numbers(last: int, every: int, first: int = 1) -> Iterator[int]:
-    """Each Nth point, and always the first and the last."""
-    yield from (n for n in range(first, last + 1) if every == 1 or n in (first, last) or n % every == 0)
+def numbers(last: int, points: int) -> list[int]:
+    """So many of 1 to ``last``, spread evenly, always the same ones; all of them for 0."""
+    if not points or points >= last:
+        return list(range(1, last + 1))
+    return sorted({1 + round(number * (last - 1) / max(1, points - 1)) for number in range(points)})
 
 
-def kill(place: Place, scenario: Scenario, every: int) -> Swept:
+def kill(place: Place, scenario: Scenario, points: int) -> Swept:
     """SIGKILL at every call that changes something (ST-01, ST-32, ST-34)."""
     sweep, swept = Sweep(place, scenario), Swept(name=scenario.name)
     acts = ("owner", "caller") if scenario.words[0] == "run" else ("owner",)
-    for number in numbers(len(sweep.seen.calls), every):
+    for number in numbers(len(sweep.seen.calls), points):
         for act in acts:
             place.restore(scenario.base)
             outcome = sweep.run(calls.CHANGES, at(number, act))
@@ -138,13 +139,13 @@ def kill(place: Place, scenario: Scenario, every: int) -> Swept:
     return swept
 
 
-def fault(place: Place, scenario: Scenario, every: int) -> Swept:
+def fault(place: Place, scenario: Scenario, points: int) -> Swept:
     """Each error that a call can return, at every call (ST-09, LC-20)."""
     sweep, swept = Sweep(place, scenario), Swept(name=scenario.name)
     place.restore(scenario.base)
     seen = sweep.run(calls.FALLIBLE)
     points = [(n, error) for n, name in enumerate(seen.calls, 1) for error in calls.ERRORS[name]]
-    for position in numbers(len(points), every):
+    for position in numbers(len(points), points):
         number, error = points[position - 1]
         place.restore(scenario.base)
         outcome = sweep.run(calls.FALLIBLE, at(number, error))
@@ -170,10 +171,10 @@ def judged(outcome: Outcome, scenario: Scenario) -> list[str]:
     return [*found, f"it ended with {outcome.code}: {outcome.err.strip()[-300:]!r}"]
 
 
-def term(place: Place, scenario: Scenario, every: int) -> Swept:
+def term(place: Place, scenario: Scenario, points: int) -> Swept:
     """SIGTERM at every call that changes something: 143, and as if it had never been tried (LC-03)."""
     sweep, swept = Sweep(place, scenario), Swept(name=scenario.name)
-    for number in numbers(len(sweep.seen.calls), every):
+    for number in numbers(len(sweep.seen.calls), points):
         place.restore(scenario.base)
         outcome = sweep.run(calls.CHANGES, at(number, "term"))
         if len(outcome.calls) < number:
@@ -189,7 +190,7 @@ def term(place: Place, scenario: Scenario, every: int) -> Swept:
     return swept
 
 
-def count(place: Place, scenario: Scenario, every: int) -> Swept:
+def count(place: Place, scenario: Scenario, points: int) -> Swept:
     """Does nothing to the command; prints how often it makes each call."""
     seen = Counter(Sweep(place, scenario).seen.calls)
     print("  " + " ".join(f"{name}={seen[name]}" for name in sorted(seen)))
@@ -202,7 +203,7 @@ SWEEPS = {"kill": kill, "fault": fault, "term": term, "count": count}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sweep", choices=SWEEPS)
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--points", type=int, default=0)
     parser.add_argument("names", nargs="*")
     given = parser.parse_intermixed_args()
     chosen = [scenario for scenario in ALL if not given.names or scenario.name in given.names]
@@ -215,7 +216,7 @@ def main() -> int:
             ends = [scenario.command(here)] if scenario.quiet is None else []
             warm.load_modules(*ends, scenario.recovery(here), here.command("check"))
             begun = time.monotonic()
-            swept = SWEEPS[given.sweep](here, scenario, given.every)
+            swept = SWEEPS[given.sweep](here, scenario, given.points)
             took = time.monotonic() - begun
             counted = f"{swept.points} points, {len(swept.failures)} failures, {took:.0f} s"
             print(f"{given.sweep} {scenario.name}: {counted}", flush=True)

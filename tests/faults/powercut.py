@@ -153,18 +153,18 @@ def judge(
 
 
 def cuts(here: Place, directory: Path, recorded: Recorded, points: int, scenario: Scenario) -> Cuts:
-    """So many points between the beginning and the end, and ten right after the end."""
+    """So many points between the beginning and the end, and some right after the end."""
     found = Cuts()
     for number in range(points):
         at = recorded.begin + number * (recorded.end - recorded.begin) // points
         judge(here, directory, recorded, found, at, random.Random(number) if number % 2 else None, scenario)
-    done(here, directory, recorded, found)
+    done(here, directory, recorded, found, min(10, max(2, points // 4)))
     return found
 
 
-def done(here: Place, directory: Path, recorded: Recorded, found: Cuts) -> Cuts:
+def done(here: Place, directory: Path, recorded: Recorded, found: Cuts, points: int = 10) -> Cuts:
     """The power fails right after the command has said that it is done."""
-    for number in range(10):
+    for number in range(points):
         judge(here, directory, recorded, found, recorded.end, random.Random(number) if number else None)
     return found
 
