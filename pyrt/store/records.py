@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pyrt import cgroupfs
 from pyrt.errors import ContainerNotFound, NameInUse, StoreError, UsageError
 from pyrt.store import orphans
-from pyrt.store.layout import StoreLayout, refused
+from pyrt.store.layout import StoreLayout, is_there, refused
 from pyrt.store.removal import remove_tree
 from pyrt.store.staging import write_all
 from pyrt.values import dataclass, field, replace
@@ -253,11 +253,11 @@ class Containers:
         for container_id in self.ids():
             self._sweep_one(container_id, half_made=float("-inf"))
         for name in os.listdir(self._layout.names):
-            with suppress(OSError), self._naming():
-                if not os.path.exists(self.file(os.readlink(f"{self._layout.names}/{name}"))):
+            with suppress(OSError, StoreError), self._naming():
+                if not is_there(self.file(os.readlink(f"{self._layout.names}/{name}"))):
                     os.unlink(f"{self._layout.names}/{name}")
         for name in os.listdir(self._layout.containers):
-            if not name.endswith(".json") and not os.path.exists(self.file(name)):
+            if not name.endswith(".json") and not is_there(self.file(name)):
                 self.discard(_unknown(name))
 
     def sweep_some(self) -> None:
@@ -266,7 +266,7 @@ class Containers:
             for entry, _ in zip(entries, range(SWEEP_AT_START), strict=False):
                 if entry.name.endswith(".json"):
                     self._sweep_one(entry.name.removesuffix(".json"))
-                elif not os.path.exists(self.file(entry.name)):
+                elif not is_there(self.file(entry.name)):
                     self.discard(_unknown(entry.name))
         for name in os.listdir(self._layout.tmp):
             if name.startswith(HIDDEN):  # one a start, so that starts that are killed leave no more than one
@@ -312,13 +312,17 @@ class Containers:
                 status = os.fstat(fd)
                 # An empty one was never written: its maker is dead, or will find it gone.
                 junk = not status.st_size or time.time() - status.st_mtime >= half_made
-                if junk and not os.path.isdir(self.path(container_id)):
+                if junk and not is_there(self.path(container_id)):
                     self.discard(_unknown(container_id))
-            elif record.remove:
+            elif record.remove or self._is_half_made(record):
                 with suppress(StoreError):  # a cgroup that stays: the next tries again
                     self.discard(record)
         finally:
             os.close(fd)
+
+    def _is_half_made(self, record: Record) -> bool:
+        """Whether its maker was killed before it had its directory, which comes last."""
+        return record.now.state == CREATED and not record.in_memory and not is_there(self.path(record.id))
 
     def _end_orphan(self, container_id: str) -> Record | None:
         """The record, after what still runs of a container whose owner is dead has been ended."""
@@ -351,7 +355,7 @@ class Containers:
                 raise NameInUse(
                     f"container name {record.name!r}: something else stands there", hint="pyrt check --repair sets it aside"
                 ) from None
-            if os.path.exists(self.file(other)):
+            if is_there(self.file(other)):
                 raise NameInUse(
                     f"container name {record.name!r}: taken by {other[:12]}",
                     hint=f"pyrt rm {record.name}, or another --name",

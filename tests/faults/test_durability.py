@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -83,3 +84,24 @@ def test_st_03_what_was_never_synced_is_not_trusted_after_a_reboot(tmp_path: Pat
     pull(text, store=store)
     assert Path(torn).read_bytes() == Path(reference.content.path(image.layers[0].digest)).read_bytes()
     assert len(os.listdir(store.layers.path(image.diff_ids[0]))) == 3
+
+
+def test_st_09_a_volume_that_cannot_be_looked_at_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """os.path.exists says no to EIO too; the volume's content was then taken for that of somebody killed while filling it."""
+    from pyrt.errors import StoreError
+
+    store = Store.open(str(tmp_path / "store"))
+    path = Path(store.volumes.use("data", lambda directory: None))
+    (path / "precious").write_text("x")
+    real = os.stat
+
+    def fails(name: str, *rest: object, **more: object) -> os.stat_result:
+        if str(name).endswith("/filled"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(name, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", fails)
+    with pytest.raises(StoreError, match="Input/output error"):
+        store.volumes.use("data", lambda directory: None)
+    monkeypatch.undo()
+    assert (path / "precious").read_text() == "x"
