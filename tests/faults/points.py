@@ -144,9 +144,9 @@ def fault(place: Place, scenario: Scenario, points: int) -> Swept:
     sweep, swept = Sweep(place, scenario), Swept(name=scenario.name)
     place.restore(scenario.base)
     seen = sweep.run(calls.FALLIBLE)
-    points = [(n, error) for n, name in enumerate(seen.calls, 1) for error in calls.ERRORS[name]]
-    for position in numbers(len(points), points):
-        number, error = points[position - 1]
+    errors = [(n, error) for n, name in enumerate(seen.calls, 1) for error in calls.ERRORS[name]]
+    for position in numbers(len(errors), points):
+        number, error = errors[position - 1]
         place.restore(scenario.base)
         outcome = sweep.run(calls.FALLIBLE, at(number, error))
         if len(outcome.calls) < number:
