@@ -1,6 +1,6 @@
 # Daily work. ./dev does the set-up and needs no make; these targets call it where they need that.
 .DEFAULT_GOAL := help
-.PHONY: help setup test vm-test lint lint-python lint-c format aarch64 asan fuzz bench check clean
+.PHONY: help setup test vm-test lint lint-python lint-c format aarch64 asan fuzz points bench check clean
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -71,6 +71,13 @@ $(FUZZ_RUNS): fuzz-%:
 	    -artifact_prefix=build/fuzz/ build/fuzz/found/$* csrc/fuzz/corpus/$(if $(filter tar,$*),layer,$*) \
 	    >build/fuzz/$*.log 2>&1 || { tail -50 build/fuzz/$*.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */fuzz_$* for $(FUZZ_SECONDS) s: /p' build/fuzz/$*.log
+
+points: setup ## kill, fail and cut the power at every step of the commands that change the store: an hour or two, as root
+	$(PYTHON) -m tests.faults.points kill
+	$(PYTHON) -m tests.faults.points term
+	$(PYTHON) -m tests.faults.points fault
+	$(PYTHON) -m tests.faults.powercut --bite --fs ext4 'pull a layout'
+	$(PYTHON) -m tests.faults.powercut --points 200
 
 bench: ## the benchmarks, with their peers installed: make bench ARGS='-k start'
 	./dev bench $(ARGS)

@@ -9,6 +9,7 @@ from benchmarks.results import Results
 
 PULL, EXTRACT, MEMORY = "cold pull and unpack", "unpacking the layers", "peak memory of a pull"
 COMMAND, IN_PROCESS = "start by command, back to back", "start in process"
+DURABLE = "a pull that survives a power cut"
 FRESH, IMPORT = "the container of a fresh process", "import"
 FILTER_LOAD, FILTER_MAKE = "loading a seccomp filter", "making a seccomp filter"
 
@@ -68,6 +69,12 @@ def peak(name: str) -> Callable[[Results], float | None]:
 
 BUDGETS = (
     Budget(what="cold pull and unpack of the pull image", measure=ratio(PULL, "pyrt", "podman"), at_most=0.5, unit="x podman"),
+    Budget(
+        what="a pull that survives a power cut",
+        measure=ratio(DURABLE, "pyrt", "without syncs"),
+        at_most=1.1,
+        unit="x one that does not",
+    ),
     Budget(what="unpacking its layers", measure=ratio(EXTRACT, "pyrt", "GNU tar"), at_most=1.0, unit="x GNU tar"),
     Budget(what="peak memory of its pull", measure=peak("the pull image"), at_most=150, unit="MB"),
     Budget(what="peak memory, a layer of 1.5 GB", measure=peak("a layer of 1.5 GB"), at_most=150, unit="MB"),

@@ -74,6 +74,11 @@ def start_time(pid: int, proc: str = "/proc") -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def boot_id(proc: str = "/proc") -> str:
+    """Which boot of the kernel this is (random(4)), "" where that is not known."""
+    return _read(f"{proc}/sys/kernel/random/boot_id").strip()
+
+
 @lru_cache(maxsize=4)
 def _last_capability(proc: str) -> int:
     return int(_read(f"{proc}/sys/kernel/cap_last_cap") or "40")

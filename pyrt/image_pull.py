@@ -115,21 +115,23 @@ class Pull:
         from pyrt.resolution import resolve
         from pyrt.store.garbage import collect
         from pyrt.store.leases import lease
+        from pyrt.store.reboot import distrust
+        from pyrt.store.staging import discard
 
         store = self._store
         resolved = resolve(self._source, self._pinned, self._wanted or host())
         self._reference = getattr(self._source, "reference", self._reference)  # which meaning of a short name it was
         self._tell("resolved", digest=str(resolved.digest), text=str(self._reference))
-        held: Lease | None = None
-        try:
-            with lease(store.layout) as held:
+        distrust(store)
+        with lease(store.layout) as held:
+            try:
                 image = self._bring(resolved, held)
                 self._name(image, resolved.digest)
-        except BaseException:
-            if held is not None:
+            except BaseException:
                 with suppress(StoreError):  # a disk without an inode for the lock: the first error is what matters
-                    collect(store.layout, store.content, store.layers, only=held.digests)
-            raise
+                    collect(store.layout, store.content, store.layers, only=held.digests, lease=held.path)
+                    discard(held.path)
+                raise
         return image
 
     def _bring(self, resolved: Resolved, held: Lease) -> Image:

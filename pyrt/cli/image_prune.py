@@ -39,7 +39,9 @@ def _prune(ctx: click.Context, *, all: bool, filter: tuple[Filter, ...], force: 
     if not force and not _confirmed("all images without a container" if everything else "all images without a name"):
         return 0
     from pyrt.store.prune import prune_images
+    from pyrt.store.sweep import sweep
 
+    sweep(store)
     removed = prune_images(store, everything=everything, accept=accept)
     if removed.untagged or removed.deleted:
         write_line("Deleted Images:")

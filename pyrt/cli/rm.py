@@ -22,6 +22,9 @@ def _rm(ctx: click.Context, *, containers: tuple[str, ...], force: bool) -> int:
     """
     store = settings_of(ctx).open_store()
     from pyrt.container import remove
+    from pyrt.store.sweep import sweep
+
+    sweep(store)
 
     def act(name: str) -> None:
         try:

@@ -20,6 +20,9 @@ def _rmi(ctx: click.Context, *, images: tuple[str, ...], force: bool) -> int:
     """
     store = settings_of(ctx).open_store()
     from pyrt.store.prune import remove_image
+    from pyrt.store.sweep import sweep
+
+    sweep(store)
 
     def remove(text: str) -> None:
         for line in remove_image(store, text, force=force).lines():

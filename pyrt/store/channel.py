@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from pyrt.errors import PyrtError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +44,7 @@ class Scope:
             raise Cancelled
 
     def spawn(self, work: Callable[[], None], name: str) -> Stage:
-        """A running thread whose error cancels the scope."""
+        """A running thread whose error cancels the scope. Raises PyrtError where none can be started."""
         return Stage(self, work, name)
 
     def channel(self, limit: int) -> Channel:
@@ -66,7 +68,13 @@ class Stage:
         self._work = work
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # clone(2) has failed, and CPython does not say how
+            raise PyrtError(
+                "cannot start another thread",
+                hint="a limit is reached: of processes (ulimit -u, pids.max of the cgroup) or of memory",
+            ) from error
 
     def wait(self, timeout: float | None = None) -> None:
         """Until the thread has ended, at most ``timeout`` seconds.

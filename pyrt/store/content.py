@@ -14,7 +14,7 @@ from pyrt.oci import limits, media_types
 from pyrt.oci.decompress import GZIP, SKIPPABLE, ZSTD
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
-from pyrt.store.layout import own, refused
+from pyrt.store.layout import is_there, own, refused
 from pyrt.store.staging import discard, named_entry, replace, write_all
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ class Content:
         return self._layout.blob(digest)
 
     def has(self, digest: Digest) -> bool:
-        return os.path.isfile(self._layout.blob(digest))
+        return is_there(self._layout.blob(digest))
 
     def size(self, digest: Digest) -> int:
         """In bytes; raises ImageNotFound."""

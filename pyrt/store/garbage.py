@@ -1,6 +1,7 @@
 """Blobs and layers that nothing needs any more.
 
-Needed is what can be reached from the index, from containers and from leases. Documents are followed by their
+Needed is what can be reached from the index, from containers and from leases. What cannot be read may need anything: then
+nothing is removed. Documents are followed by their
 ``digest`` and ``diff_ids`` fields whatever their type, so what other tools keep in the layout (indexes, artifacts)
 stays whole.
 """
@@ -14,9 +15,10 @@ from contextlib import ExitStack
 from pyrt.oci import limits
 from pyrt.store.content import parse_or_none
 from pyrt.store.images import read_index
+from pyrt.store.layout import refused
 from pyrt.store.leases import STORE_LOCK, leased
 from pyrt.store.locks import hold
-from pyrt.store.records import read_record
+from pyrt.store.records import load_record
 from pyrt.store.staging import entry
 from pyrt.values import dataclass
 
@@ -38,13 +40,16 @@ class Garbage:
     reclaimed: int = 0
 
 
-def collect(layout: StoreLayout, content: Content, layers: Layers, only: Iterable[str] | None = None) -> Garbage:
+def collect(
+    layout: StoreLayout, content: Content, layers: Layers, only: Iterable[str] | None = None, lease: str = ""
+) -> Garbage:
     """Remove what is not needed: everything, or of the digests ``only`` and what can be reached from them.
 
-    Layers go out of sight under the store lock, which is quick, and are deleted after it. Raises StoreError.
+    The lease at that path keeps nothing: it says what there is to remove, should its owner be killed meanwhile. Layers go
+    out of sight under the store lock, which is quick, and are deleted after it. Raises StoreError.
     """
     with ExitStack() as later, hold(layout.lock(STORE_LOCK)):
-        needed = reachable(content, roots(layout))
+        needed = reachable(content, roots(layout, lease))
         if only is None:
             here = {*layers.names(), *layers.recorded()}
             candidates = {str(digest) for digest in content.digests()} | {f"sha256:{name}" for name in here}
@@ -71,26 +76,31 @@ def named(layout: StoreLayout, content: Content) -> set[str]:
     return reachable(content, set(digests_in(read_index(layout.index))))
 
 
-def roots(layout: StoreLayout) -> set[str]:
-    """The digests that images, containers and pulls name. Raises StoreError where nobody can read the index: then
-    nobody knows what is needed."""
+def roots(layout: StoreLayout, but: str = "") -> set[str]:
+    """The digests that images, containers and pulls name, ``but`` for the lease at that path. Raises StoreError where nobody
+    can read one of them: then nobody knows what is needed."""
     found = set(digests_in(read_index(layout.index)))
     for name in os.listdir(layout.containers):
         if name.endswith(".json"):
             found |= container_digests(f"{layout.containers}/{name}")
-    return found | leased(layout)
+    return found | leased(layout, but)
 
 
 def container_digests(path: str) -> set[str]:
-    """The layers and the image of a container's record; nothing for one that is gone or unreadable."""
-    record = read_record(path)
+    """The layers and the image of a container's record; nothing for one that is gone or damaged. Raises StoreError."""
+    try:
+        record = load_record(path)
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise refused(path, error) from error
     if record is None:
         return set()
     return {f"sha256:{layer}" for layer in record.layers} | {record.image_digest}
 
 
 def reachable(content: Content, start: set[str]) -> set[str]:
-    """``start`` and everything that documents among it point at."""
+    """``start`` and everything that documents among it point at. Raises StoreError where one cannot be read."""
     seen: set[str] = set()
     pending = list(start)
     while pending:
@@ -105,22 +115,16 @@ def reachable(content: Content, start: set[str]) -> set[str]:
 
 
 def read_document(path: str) -> object:
-    """A blob that is a JSON document, else None."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > limits.JSON_BYTES:
-                return None
-    except OSError:
-        return None
-    return read_json(path)
-
-
-def read_json(path: str) -> object:
+    """A blob that is a JSON document, None for anything else and for nothing. Raises StoreError."""
     try:
         with open(path, "rb") as file:
+            if file.peek(1)[:1] != b"{" or os.fstat(file.fileno()).st_size > limits.JSON_BYTES:
+                return None
             document: object = json.load(file)
-    except (OSError, ValueError, RecursionError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+    except OSError as error:
+        raise refused(path, error) from error
     return document
 
 

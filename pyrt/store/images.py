@@ -144,12 +144,12 @@ class Images:
             entries.append(new_entry(reference, descriptor, resolved))
             write_index(self._layout, entries)
 
-    def remove(self, record: ImageRecord) -> None:
-        """Take one entry out of the index, durably. The blobs stay until they are collected."""
-        name, digest = record.reference and str(record.reference), str(record.descriptor.digest)
+    def remove(self, *records: ImageRecord) -> None:
+        """Take entries out of the index, all at once and durably. The blobs stay until they are collected."""
+        going = {(record.reference and str(record.reference), str(record.descriptor.digest)) for record in records}
         with hold(self._layout.lock("index")):
             entries = read_index(self._layout.index)
-            write_index(self._layout, [item for item in entries if (name_of(item), digest_of(item)) != (name, digest)])
+            write_index(self._layout, [item for item in entries if (name_of(item), digest_of(item)) not in going])
 
     def _by_identifier(self, text: str) -> ImageRecord | None:
         """By a prefix of the image's id (its configuration's digest) or of its manifest's digest."""

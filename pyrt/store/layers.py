@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pyrt.errors import UsageError
 from pyrt.oci.digest import Digest
 from pyrt.overlay import is_opaque
-from pyrt.store.layout import refused
+from pyrt.store.layout import is_there, refused
 from pyrt.store.locks import LockHeld, hold
 from pyrt.store.staging import entry, lock_of, named_entry, write_file
 
@@ -49,7 +49,7 @@ class Layers:
         return tuple(paths)
 
     def has(self, diff_id: Digest) -> bool:
-        return os.path.isdir(self._layout.layer(diff_id))
+        return is_there(self._layout.layer(diff_id))
 
     def names(self) -> list[str]:
         """The hex of the diff id of every layer that is here."""
@@ -86,9 +86,9 @@ class Layers:
             raise UsageError(f"layer {name!r}: not a name")
         path = f"{self._layout.layers}/{name}"
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(path + RECORD)
             move(path, target)
+            with suppress(FileNotFoundError):  # after it, so that no tree is ever without one
+                os.unlink(path + RECORD)
         except FileNotFoundError:
             return False
         except OSError as error:

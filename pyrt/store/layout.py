@@ -9,10 +9,8 @@ of CVE-2024-25621).
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
-from contextlib import suppress
 
 from pyrt.errors import NoSpace, StoreError, UsageError
 from pyrt.values import dataclass
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from pyrt.oci.digest import Digest
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+NO_IMAGES = b'{"schemaVersion": 2, "manifests": []}'
 DIRECTORIES = ("blobs", "blobs/sha256", "layers", "containers", "names", "scratch", "volumes", "filters", "tmp", "locks")
 
 
@@ -92,10 +91,9 @@ class StoreLayout:
         own(self.run)
         for name in DIRECTORIES:
             own(f"{self.root}/{name}", parents=False)
-        if not os.path.exists(f"{self.root}/oci-layout"):
-            write_marker(f"{self.root}/oci-layout", OCI_LAYOUT)
-        if not os.path.exists(self.index):
-            write_marker(self.index, json.dumps({"schemaVersion": 2, "manifests": []}).encode())
+        for path, content in ((f"{self.root}/oci-layout", OCI_LAYOUT), (self.index, NO_IMAGES)):
+            if not is_there(path):
+                write_marker(self, path, content)
 
 
 def defaults(environ: Mapping[str, str], uid: int) -> StoreLayout:
@@ -187,23 +185,29 @@ def make(path: str, *, parents: bool) -> None:
         raise refused(path, error) from error
 
 
-def write_marker(path: str, data: bytes) -> None:
-    """A small file that appears whole or not at all. Two processes may race: both write the same."""
-    temporary = f"{path}.{os.getpid()}"
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def write_marker(layout: StoreLayout, path: str, data: bytes) -> None:
+    """A small file that appears whole or not at all. Two processes may race: the one that comes second changes nothing."""
+    from pyrt.store.staging import entry, write_file
+
+    with entry(layout, "marker") as temporary:
         try:
-            os.write(fd, data)
-        finally:
-            os.close(fd)
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+            write_file(temporary, data, durable=True)
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise refused(path, error) from error
+
+
+def is_there(path: str) -> bool:
+    """Whether something has this name. What keeps us from knowing is an error, not an absence. Raises StoreError."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise refused(path, error) from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+    return True
 
 
 def refused(path: str, error: OSError) -> StoreError:

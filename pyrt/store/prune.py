@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pyrt.errors import InvalidReference, PyrtError, UsageError
+from pyrt.errors import InvalidReference, NoSpace, PyrtError, UsageError
 from pyrt.oci.reference import Reference
-from pyrt.store.garbage import Garbage, collect
-from pyrt.store.leases import STORE_LOCK
+from pyrt.store.garbage import Garbage, collect, reachable
+from pyrt.store.leases import STORE_LOCK, lease
 from pyrt.store.locks import hold
 from pyrt.values import dataclass
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pyrt.store.images import ImageRecord
+    from pyrt.store.leases import Lease
     from pyrt.store.store import Store
 
 
@@ -38,22 +39,36 @@ def remove_image(store: Store, text: str, *, force: bool = False) -> Removed:
     By id an image with several names goes only with ``force``; so does one that a container uses, whose layers stay as
     long as the container. Raises ImageNotFound, UsageError, StoreError.
     """
+    with lease(store.layout) as held:
+        record, identifier, entries = _unlisted(store, text, force, held)
+        if not held.digests:
+            return Removed(untagged=(familiar(record),))
+        garbage = collect(store.layout, store.content, store.layers, only=held.digests, lease=held.path)
+    return removed([(record, identifier)], entries, garbage)
+
+
+def _unlisted(
+    store: Store, text: str, force: bool, held: Lease
+) -> tuple[ImageRecord, str, tuple[ImageRecord, ...]]:
+    """Takes an image, or one of its names, out of the index: the image, its id, its entries. What can go now is in ``held``,
+    nothing where only a name went."""
     with hold(store.layout.lock(STORE_LOCK)):
         record = store.images.find(text)
         entries = store.images.matching(record)
         names = [entry.name for entry in entries if entry.reference is not None]
         if is_name_of(text, record) and len(names) > 1:
             store.images.remove(record)
-            return Removed(untagged=(familiar(record),))
+            return record, "", (record,)
         if not force:
             if len(names) > 1:
                 raise UsageError(f"image {text}: has several names: {', '.join(names)}", hint="name one, or --force")
             refuse_used(store, record, text)
         identifier = image_id(store, record)
-        for entry in entries:
-            store.images.remove(entry)
-    garbage = collect(store.layout, store.content, store.layers, only={str(record.descriptor.digest)})
-    return removed([(record, identifier)], entries, garbage)
+        going = reachable(store.content, {str(record.descriptor.digest)})
+        with suppress(NoSpace):  # a full disk is no reason to remove nothing
+            held.record(going)
+        store.images.remove(*entries)
+    return record, identifier, entries
 
 
 def prune_images(
@@ -72,8 +87,8 @@ def prune_images(
             and (accept is None or accept(record))
         ]
         identified = [(record, image_id(store, record)) for record in going]
-        for record in going:
-            store.images.remove(record)
+        if going:
+            store.images.remove(*going)
     return removed(identified, going, collect(store.layout, store.content, store.layers))
 
 

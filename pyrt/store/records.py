@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pyrt import cgroupfs
 from pyrt.errors import ContainerNotFound, NameInUse, StoreError, UsageError
 from pyrt.store import orphans
-from pyrt.store.layout import StoreLayout, refused
+from pyrt.store.layout import StoreLayout, is_there, refused
 from pyrt.store.removal import remove_tree
 from pyrt.store.staging import write_all
 from pyrt.values import dataclass, field, replace
@@ -45,6 +45,7 @@ _AUTOMATIC_NAME = re.compile(r"pyrt-([0-9a-f]{12})")
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 SWEEP_AT_START = 16  # containers that a start looks at
+HIDDEN = "container-"  # in tmp/: what a container wrote, on its way out
 HALF_MADE = 60.0  # seconds after which a record that nobody holds and nobody can read is nobody's
 OWNER_DIED = 137  # the exit code of a container whose owner was killed
 
@@ -135,13 +136,13 @@ class Held:
 
     def __init__(self, fd: int, record: Record, containers: Containers) -> None:
         self.record = record
-        self._fd, self._containers = fd, containers
+        self.fd, self._containers = fd, containers
 
     def write(self, **changes: Any) -> None:
         """Changes of the state, in the record by the time this returns. Raises StoreError."""
         self.record = replace(self.record, now=replace(self.record.now, **changes))
         try:
-            os.pwrite(self._fd, self.record.now.encode(), 0)
+            os.pwrite(self.fd, self.record.now.encode(), 0)
         except OSError as error:
             raise refused(self._containers.file(self.record.id), error) from error
 
@@ -151,9 +152,9 @@ class Held:
 
     def release(self) -> None:
         """Gives the lock up; the container is nobody's now."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
     def remove(self) -> None:
         """Removes the container and everything of it."""
@@ -173,14 +174,9 @@ class Containers:
         """Makes the record, held. Raises NameInUse, NoSpace, StoreError. Call it while the store is in use (Store.using), so
         that nothing of the image goes away before it is written down."""
         path = self.file(record.id)
+        held = Held(_made(path), record, self)
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise refused(path, error) from error
-        held = Held(fd, record, self)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            write_all(fd, record.encode())
+            write_all(held.fd, record.encode())
             if record.name != automatic_name(record.id):
                 self.register(record)
             if not record.in_memory:
@@ -231,21 +227,21 @@ class Containers:
             raise ContainerNotFound(f"container {record.id[:12]}: no such container")
 
     def discard(self, record: Record) -> bool:
-        """Takes a container out of sight, then deletes what it wrote; what a kill leaves of that is swept. False where
-        somebody else has just done it. Raises StoreError for a cgroup that stays: then its record stays too, for the next
-        to try."""
+        """Takes a container out of sight, then deletes what it wrote. The record goes first of that: without one, what a kill
+        leaves of the rest is nobody's, and swept. False where somebody else has just done it. Raises StoreError for a cgroup
+        that stays: then its record stays too, for the next to try."""
         remove_cgroups(record)
-        if record.name != automatic_name(record.id):
-            with suppress(OSError), self._naming():
-                if os.readlink(f"{self._layout.names}/{record.name}") == record.id:
-                    os.unlink(f"{self._layout.names}/{record.name}")
         try:
             os.unlink(self.file(record.id))
             removed = True
         except FileNotFoundError:
             removed = False
+        if record.name and record.name != automatic_name(record.id):
+            with suppress(OSError), self._naming():
+                if os.readlink(f"{self._layout.names}/{record.name}") == record.id:
+                    os.unlink(f"{self._layout.names}/{record.name}")
         if not record.in_memory:
-            hidden = f"{self._layout.tmp}/container-{record.id}"
+            hidden = f"{self._layout.tmp}/{HIDDEN}{record.id}"
             with suppress(FileNotFoundError):
                 os.rename(self.path(record.id), hidden)
                 remove_tree(hidden)
@@ -257,18 +253,25 @@ class Containers:
         for container_id in self.ids():
             self._sweep_one(container_id, half_made=float("-inf"))
         for name in os.listdir(self._layout.names):
-            with suppress(OSError), self._naming():
-                if not os.path.exists(self.file(os.readlink(f"{self._layout.names}/{name}"))):
+            with suppress(OSError, StoreError), self._naming():
+                if not is_there(self.file(os.readlink(f"{self._layout.names}/{name}"))):
                     os.unlink(f"{self._layout.names}/{name}")
         for name in os.listdir(self._layout.containers):
-            if not name.endswith(".json") and not os.path.exists(self.file(name)):
+            if not name.endswith(".json") and not is_there(self.file(name)):
                 self.discard(_unknown(name))
 
     def sweep_some(self) -> None:
         """As ``sweep``, for a start: it looks at a few only, so that a thousand containers do not slow down the next."""
         with os.scandir(self._layout.containers) as entries:
             for entry, _ in zip(entries, range(SWEEP_AT_START), strict=False):
-                self._sweep_one(entry.name.removesuffix(".json"))
+                if entry.name.endswith(".json"):
+                    self._sweep_one(entry.name.removesuffix(".json"))
+                elif not is_there(self.file(entry.name)):
+                    self.discard(_unknown(entry.name))
+        for name in os.listdir(self._layout.tmp):
+            if name.startswith(HIDDEN):  # one a start, so that starts that are killed leave no more than one
+                remove_tree(f"{self._layout.tmp}/{name}")
+                return
 
     def is_held(self, container_id: str) -> bool:
         """Whether a process runs this container right now."""
@@ -306,13 +309,20 @@ class Containers:
         try:
             record = self._end_orphan(container_id)
             if record is None:
-                if time.time() - os.fstat(fd).st_mtime >= half_made and not os.path.isdir(self.path(container_id)):
+                status = os.fstat(fd)
+                # An empty one was never written: its maker is dead, or will find it gone.
+                junk = not status.st_size or time.time() - status.st_mtime >= half_made
+                if junk and not is_there(self.path(container_id)):
                     self.discard(_unknown(container_id))
-            elif record.remove:
+            elif record.remove or self._is_half_made(record):
                 with suppress(StoreError):  # a cgroup that stays: the next tries again
                     self.discard(record)
         finally:
             os.close(fd)
+
+    def _is_half_made(self, record: Record) -> bool:
+        """Whether its maker was killed before it had its directory, which comes last."""
+        return record.now.state == CREATED and not record.in_memory and not is_there(self.path(record.id))
 
     def _end_orphan(self, container_id: str) -> Record | None:
         """The record, after what still runs of a container whose owner is dead has been ended."""
@@ -345,7 +355,7 @@ class Containers:
                 raise NameInUse(
                     f"container name {record.name!r}: something else stands there", hint="pyrt check --repair sets it aside"
                 ) from None
-            if os.path.exists(self.file(other)):
+            if is_there(self.file(other)):
                 raise NameInUse(
                     f"container name {record.name!r}: taken by {other[:12]}",
                     hint=f"pyrt rm {record.name}, or another --name",
@@ -378,14 +388,38 @@ class Containers:
         return replace(record, now=died)
 
 
+def _made(path: str) -> int:
+    """A new and empty record, locked. A sweep that came before the lock has taken it away: then again. Raises StoreError."""
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if os.fstat(fd).st_nlink:
+                    return fd
+            except BaseException:
+                os.unlink(path)
+                os.close(fd)
+                raise
+            os.close(fd)
+        except OSError as error:
+            raise refused(path, error) from error
+
+
 def read_record(path: str) -> Record | None:
     """The record in a file, None where there is none that can be read: it concerns that container only."""
+    try:
+        return load_record(path)
+    except OSError:
+        return None
+
+
+def load_record(path: str) -> Record | None:
+    """The record in a file, None for a damaged one. Raises OSError."""
     for _ in range(2):  # a read beside a change of the state may see half of it
         try:
             with open(path, "rb") as file:
                 return Record.parse(file.read())
-        except OSError:
-            return None
         except ValueError:
             continue
     return None

@@ -31,10 +31,9 @@ def sweep(store: Store, keep: frozenset[str] = frozenset()) -> tuple[str, ...]:
         path = f"{layout.tmp}/{name}"
         try:
             with hold(lock_of(layout, name), blocking=False, remove=True):
-                digests = read_lease(path) if name.startswith(PREFIX) else set()
+                if name.startswith(PREFIX) and (digests := read_lease(path)):
+                    collect(layout, store.content, store.layers, only=digests, lease=path)
                 warnings += [f"{path}: cannot be removed: {reason}" for reason in delete(path)]
-            if digests:
-                collect(layout, store.content, store.layers, only=digests)
         except LockHeld:
             continue
         except (OSError, StoreError) as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Protocol
 
-    from pyrt.store.channel import Channel, Scope
+    from pyrt.store.channel import Channel, Scope, Stage
     from pyrt.store.expansion import Expansion
 
     class Unpacker(Protocol):
@@ -60,11 +60,10 @@ def unpack(
     compressed = scope.channel(limits.QUEUED_COMPRESSED_BYTES)
     plain = scope.channel(limits.QUEUED_PLAIN_BYTES)
     tar = Tar(expansion)
-    stages = [
-        scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"),
-        scope.spawn(lambda: extract(plain, start, label, watch), f"extract {label}"),
-    ]
+    stages: list[Stage] = []
     try:
+        stages.append(scope.spawn(lambda: expand(compressed, tar, plain, label), f"decompress {label}"))
+        stages.append(scope.spawn(lambda: extract(plain, start, label, watch), f"extract {label}"))
         for chunk in chunks:
             expansion.received(len(chunk))
             compressed.put(chunk)

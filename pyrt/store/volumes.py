@@ -10,9 +10,10 @@ import os
 import re
 
 from pyrt.errors import UsageError
-from pyrt.store.layout import StoreLayout, refused
+from pyrt.store.layout import StoreLayout, is_there, refused
 from pyrt.store.locks import hold
 from pyrt.store.removal import remove_tree
+from pyrt.store.staging import sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ class Volumes:
         whenever they are empty). What fill raises leaves no new volume behind."""
         path = self.path(name)
         home = os.path.dirname(path)
-        if os.path.exists(f"{home}/filled") and not _is_empty(path):
+        if is_there(f"{home}/filled") and not _is_empty(path):
             return path
         with hold(self._layout.lock(f"volume-{name}"), remove=True):
             try:
-                if os.path.exists(f"{home}/filled"):
+                if is_there(f"{home}/filled"):
                     if _is_empty(path):
                         fill(path)
                     return path
-                if os.path.isdir(home):  # somebody was killed while filling it
+                if is_there(home):  # somebody was killed while filling it
                     remove_tree(home)
                 os.mkdir(home, 0o700)
                 os.mkdir(path, 0o755)
@@ -54,6 +55,7 @@ class Volumes:
                 try:
                     fill(path)
                     os.close(os.open(f"{home}/filled", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                    sync_directory(home)  # or a power cut could take the mark away and leave what a container has synced
                 except BaseException:
                     remove_tree(home)
                     raise

@@ -81,7 +81,7 @@ def is_whole(store: Store, reference: Store) -> str:
     return image.config.cmd[0]
 
 
-def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
+def test_st_01_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
     texts = [layout(tmp_path, number) for number in (0, 1)]
     store, reference = Store.open(str(tmp_path / "store")), Store.open(str(tmp_path / "reference"))
     for text in reversed(texts):
@@ -107,7 +107,7 @@ def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
     assert len(store.content.digests()) == 7
 
 
-def test_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
+def test_st_01_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
     store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(4 << 20))])
     with FaultRegistry() as registry:
         served(registry, "x", "latest", data, lambda seen: Reply(body=data, drip=(1 << 20, 0.3)))
@@ -123,7 +123,7 @@ def test_what_a_killed_first_pull_left_is_swept(tmp_path: Path) -> None:
     assert is_empty(store)
 
 
-def test_others_clean_up_around_a_pull(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_st_25_others_clean_up_around_a_pull(tmp_path: Path, environ: dict[str, str]) -> None:
     store, data = Store.open(str(tmp_path / "store")), images.tar([Entry(name="f", content=noise(4 << 20))])
     with FaultRegistry() as registry:
         served(registry, "x", "latest", data, lambda seen: Reply(body=data, drip=(1 << 20, 0.2)))

@@ -58,14 +58,14 @@ def refused_then_fine(root: Path, large: str, small: str) -> None:
 
 @ROOT_ONLY
 @pytest.mark.parametrize("content", [bytes(8 << 20), noise(8 << 20)], ids=["tree", "blob"])
-def test_a_full_disk(tmp_path: Path, content: bytes) -> None:
+def test_st_07_a_full_disk(tmp_path: Path, content: bytes) -> None:
     large = layout(tmp_path, Entry(name="large", content=content))
     with mounted(tmp_path / "mnt", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs") as mnt:
         refused_then_fine(mnt, large, layout(tmp_path, Entry(name="small")))
 
 
 @ROOT_ONLY
-def test_a_full_ext4(tmp_path: Path) -> None:
+def test_st_07_a_full_ext4(tmp_path: Path) -> None:
     need("mkfs.ext4")
     image = tmp_path / "ext4"
     subprocess.run(["mkfs.ext4", "-q", image, "3M"], check=True)
@@ -75,7 +75,7 @@ def test_a_full_ext4(tmp_path: Path) -> None:
 
 
 @ROOT_ONLY
-def test_no_inode_left(tmp_path: Path) -> None:
+def test_st_08_no_inode_left(tmp_path: Path) -> None:
     large = layout(tmp_path, *(Entry(name=f"f{n}") for n in range(500)))
     with mounted(tmp_path / "mnt", "-t", "tmpfs", "-o", "nr_inodes=100,mode=700", "tmpfs") as mnt:
         refused_then_fine(mnt, large, layout(tmp_path, Entry(name="small")))
