@@ -1,7 +1,7 @@
 """The table docs/security-cases.md: each case of the threat catalogue, the tests that stand for it, and how they ended.
 
 A test stands for a case by its name: ``test_ct_05_...``, or ``test_ct_22_ct_23_...`` for two. After a run of the whole suite
-with ``--junitxml=FILE``, ``python -m tests.security.cases FILE`` writes the table.
+with ``--junitxml=FILE``, ``python -m tests.security.cases FILE...`` writes the table.
 """
 
 from __future__ import annotations
@@ -94,9 +94,11 @@ def row(case: Case, ended: dict[str, list[str]]) -> str:
     return f"| {case.id} | {case.name} | {tests} | {result} |\n"
 
 
-def main(junit: str) -> None:
-    """Writes the table and says what is open."""
-    ended = outcomes(Path(junit))
+def main(reports: list[str]) -> None:
+    """Writes the table and says what is open; of several reports the last one that has a test counts."""
+    ended: dict[str, list[str]] = {}
+    for report in reports:
+        ended.update(outcomes(Path(report)))
     lines = [row(case, ended) for case in cases()]
     TABLE.write_text(_HEAD + "".join(lines))
     for line in lines:
@@ -105,4 +107,4 @@ def main(junit: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])
