@@ -178,6 +178,15 @@ def test_inspect_by_template(three: Pyrt, template: str, text: str) -> None:
     assert three("inspect", "--format", template, "runs").out == f"{text}\n"
 
 
+def test_xc_08_what_a_container_was_told_reaches_no_terminal_as_such(pyrt: Pyrt, store: Store) -> None:
+    odd = "\x1b]52;c;eA==\x07\u202etxt"
+    spec = {**SPEC, "process": {**SPEC["process"], "args": ["sh", odd]}}  # type: ignore[dict-item]
+    store.containers.create(record(4, "odd", command=("sh", odd), image=odd, labels=(("l", odd),), spec=spec)).release()
+    for words in (["ps", "-a", "--no-trunc"], ["inspect", "odd"], ["ps", "-a", "--format", "table {{.Command}} {{.Labels}}"]):
+        shown = pyrt(*words).out
+        assert "\x1b" not in shown and "\x07" not in shown and "\u202e" not in shown, words
+
+
 def test_rm(three: Pyrt, store: Store) -> None:
     told = three("rm", "ended", "nosuch", "made")
     assert (told.code, told.lines) == (1, ["ended", "made"])

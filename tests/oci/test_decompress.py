@@ -158,6 +158,17 @@ def test_damage_in_the_middle_is_an_error(form: str) -> None:
         expand(bytes(data))
 
 
+@given(st.sampled_from(sorted(FORMS)), st.integers(0), st.integers(0, 255), st.integers(1, 64))
+def test_fz_14_a_changed_stream_is_an_error_or_other_bytes_within_bounds(form: str, place: int, byte: int, size: int) -> None:
+    data = bytearray(FORMS[form])
+    start = place % len(data)
+    data[start : start + size] = bytes([byte]) * len(data[start : start + size])
+    try:
+        assert len(expand(bytes(data))) <= 4 * len(TAR)
+    except LayerError as error:
+        assert "\n" not in str(error)
+
+
 @pytest.mark.parametrize(("pack", "name"), [(lzma.compress, "xz"), (bz2.compress, "bzip2")])
 def test_other_compressions_are_named(pack: object, name: str) -> None:
     assert callable(pack)

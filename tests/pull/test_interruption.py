@@ -81,7 +81,7 @@ def is_whole(store: Store, reference: Store) -> str:
     return image.config.cmd[0]
 
 
-def test_st_01_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
+def test_st_01_fz_11_a_kill_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
     texts = [layout(tmp_path, number) for number in (0, 1)]
     store, reference = Store.open(str(tmp_path / "store")), Store.open(str(tmp_path / "reference"))
     for text in reversed(texts):
