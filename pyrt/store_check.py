@@ -210,6 +210,7 @@ class Repair:
                 raise
             except PyrtError as error:
                 why = f"cannot be fetched: {error}"
+                sweep(self._store)  # its lease, which would keep the image's layers
         else:
             why = "its documents are of no use"
         with hold(self._store.layout.lock(STORE_LOCK)):

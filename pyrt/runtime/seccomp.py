@@ -154,6 +154,9 @@ def _keep(path: str, key: bytes, made: bytes) -> None:
         os.unlink(temporary)  # of one that was killed, or that writes the same at this moment
     with suppress(OSError):
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(zlib.crc32(rest).to_bytes(4, "little") + rest)
-        os.rename(temporary, path)
+        try:
+            with open(fd, "wb") as file:
+                file.write(zlib.crc32(rest).to_bytes(4, "little") + rest)
+            os.rename(temporary, path)
+        except OSError:  # a full disk
+            os.unlink(temporary)

@@ -15,7 +15,9 @@ import pytest
 from pyrt.errors import PyrtError
 from pyrt.image_pull import pull
 from pyrt.store.prune import remove_image
+from pyrt.store.records import Record
 from pyrt.store.store import Store
+from pyrt.values import replace
 from tests.faults.conftest import BUSYBOX
 from tests.support.leaks import assert_nothing_new, snapshot
 from tests.support.parts import need
@@ -195,8 +197,8 @@ def test_st_33_a_reboot(root: Path) -> None:
     assert shell(f"$PYRT --root {root} run --name c busybox sh -c 'exit 3'").returncode == 3
     running = next((root / "containers").glob("*.json"))
     raw = running.read_bytes()
-    state = raw[:512].replace(b'"exited"', b'"running"').replace(b'"pid": 0', b'"pid": 1').ljust(512)[:512]
-    running.write_bytes(state + raw[512:])
+    state = replace(Record.parse(raw).now, state="running", pid=1)
+    running.write_bytes(state.encode() + raw[512:])
     subprocess.run(["rm", "-rf", root / "run"], check=True)
     assert "Exited" in shell(f"$PYRT --root {root} ps -a").stdout
     assert shell(f"$PYRT --root {root} rm c").returncode == 0

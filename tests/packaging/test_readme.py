@@ -56,7 +56,7 @@ def test_command_line(session: str, environment: dict[str, str], tmp_path: Path)
 
 def test_python(environment: dict[str, str], tmp_path: Path) -> None:
     script = "".join(blocks("python"))
-    assert script.count("pyrt.run") == 3
+    assert script.count("pyrt.run") == 4
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
