@@ -92,6 +92,8 @@ def test_both_ways_agree_on_random_trees(tmp_path: Path, seed: int) -> None:
     names = ["a", "b", "c", "d", "..", "."]
     for _ in range(30):
         place = tmp_path / "root" / "/".join(chance.choice("abcd") for _ in range(chance.randint(1, 3)))
+        if any(path.is_symlink() for path in (place, *place.parents)):
+            continue  # here it would be followed by the host's root
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             if chance.random() < 0.5:
