@@ -11,17 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.check.conftest import Case
-
-
-def flip(path: Path, at: int = 0) -> None:
-    """One bit of a file, with nothing else of it changed."""
-    status = path.stat()
-    with path.open("r+b") as file:
-        file.seek(at)
-        byte = file.read(1)[0]
-        file.seek(at)
-        file.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+from tests.support.rot import flip
 
 
 def resource(path: Path) -> None:

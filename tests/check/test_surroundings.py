@@ -15,8 +15,8 @@ import pytest
 
 from pyrt.store.staging import entry
 from tests.check.conftest import REPOSITORY, Case
-from tests.check.test_bit_rot import flip
 from tests.support.parts import need
+from tests.support.rot import flip
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pyrt.container_run import run
 from pyrt.request import CompletedRun
 from pyrt.store.store import Store
 from tests.support import images
 from tests.support.leaks import assert_nothing_new, snapshot
 from tests.support.parts import missing
+from tests.support.scripts import runner
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -129,11 +129,7 @@ def store(store_root: Path) -> Iterator[Store]:
 @pytest.fixture
 def busybox(store: Store) -> Callable[..., CompletedRun]:
     """``pyrt.run`` of a shell script in the busybox image; other options as they are."""
-
-    def in_busybox(script: str, image: str = "busybox", **options: object) -> CompletedRun:
-        return run(image, ["sh", "-c", script], store=store, **options)  # type: ignore[arg-type]
-
-    return in_busybox
+    return runner(store)
 
 
 @pytest.fixture

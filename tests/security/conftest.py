@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pyrt.container_run import run
 from pyrt.image_pull import pull
 from pyrt.request import CompletedRun
 from pyrt.store.store import Store
 from tests.support import images, prober
+from tests.support.canary import make_canary, manifest
 from tests.support.leaks import assert_nothing_new, snapshot
 from tests.support.parts import missing
+from tests.support.scripts import runner
 
 REPOSITORY = Path(__file__).parents[2]
 Command = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -67,11 +68,7 @@ def make(store: Store, tmp_path: Path) -> Make:
 @pytest.fixture
 def busybox(store: Store) -> Callable[..., CompletedRun]:
     """``pyrt.run`` of a shell script in the busybox image; other options as they are."""
-
-    def in_busybox(script: str, image: str = "busybox", **options: object) -> CompletedRun:
-        return run(image, ["sh", "-c", script], store=store, **options)  # type: ignore[arg-type]
-
-    return in_busybox
+    return runner(store)
 
 
 @pytest.fixture
@@ -97,3 +94,12 @@ def probe(command: Command) -> Callable[..., prober.Answers]:
         return prober.parse(result.stdout)
 
     return answers
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[Path]:
+    """A tree of the host that must be after the test what it was before."""
+    place = make_canary(tmp_path / "canary")
+    before = manifest(place)
+    yield place
+    assert manifest(place) == before

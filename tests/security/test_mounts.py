@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,12 @@ from pyrt.errors import StartError, UsageError
 from pyrt.request import Mount
 from pyrt.store.store import Store
 from tests.support import images
-from tests.support.canary import make_canary, manifest
 
 Entry = images.Entry
 
 
 def bind(source: object, target: str, **options: object) -> Mount:
     return Mount(kind="bind", source=str(source), target=target, **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Iterator[Path]:
-    """A tree of the host that must be after the test what it was before."""
-    place = make_canary(tmp_path / "canary")
-    before = manifest(place)
-    yield place
-    assert manifest(place) == before
 
 
 def host_mounts() -> set[str]:
@@ -87,32 +78,35 @@ def test_ct_12_a_process_that_left_its_chroot_is_in_the_container(make, store, t
 MOUNT_LATE = 'while [ ! -e "$1/ready" ]; do sleep 0.05; done; mount -t tmpfs late "$1/late"; touch "$1/late/file" "$1/go"'
 
 
-@pytest.mark.parametrize("propagation", ["rprivate", "private"])
-def test_ct_13_mounts_of_the_host_do_not_appear(busybox, tmp_path, propagation):
-    """A shared directory of the host, with a mount that is made while the container runs."""
+@contextmanager
+def shared_directory(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """A shared directory of the host, with a mount in ``late`` that its process makes while the container runs."""
     shared = tmp_path / "shared"
     (shared / "late").mkdir(parents=True)
     subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
     subprocess.run(["mount", "--make-shared", str(shared)], check=True)
     helper = subprocess.Popen(["sh", "-c", MOUNT_LATE, "sh", str(shared)])
     try:
+        yield shared, helper
+    finally:
+        helper.kill()
+        helper.wait()
+        subprocess.run(["umount", str(shared / "late")], check=False)
+        subprocess.run(["umount", str(shared)], check=True)
+
+
+@pytest.mark.parametrize("propagation", ["rprivate", "private"])
+def test_ct_13_mounts_of_the_host_do_not_appear(busybox, tmp_path, propagation):
+    with shared_directory(tmp_path) as (shared, helper):
         wait = "touch /s/ready; while [ ! -e /s/go ]; do sleep 0.05; done; ls /s/late"
         result = busybox(wait, mounts=[bind(shared, "/s", propagation=propagation)], timeout=60)
         assert result.stdout == b""
-    finally:
         helper.wait(timeout=60)
-        subprocess.run(["umount", str(shared / "late")], check=False)
-        subprocess.run(["umount", str(shared)], check=True)
     assert not any(str(shared) in line for line in host_mounts())
 
 
 def test_ct_13_a_slave_sees_the_hosts_and_gives_nothing_back(busybox, tmp_path):
-    shared = tmp_path / "shared"
-    (shared / "late").mkdir(parents=True)
-    subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
-    subprocess.run(["mount", "--make-shared", str(shared)], check=True)
-    helper = subprocess.Popen(["sh", "-c", MOUNT_LATE, "sh", str(shared)])
-    try:
+    with shared_directory(tmp_path) as (shared, helper):
         wait = (
             "mkdir -p /s/own; mount -t tmpfs own /s/own; touch /s/ready; while [ ! -e /s/go ]; do sleep 0.05; done; ls /s/late"
         )
@@ -120,11 +114,6 @@ def test_ct_13_a_slave_sees_the_hosts_and_gives_nothing_back(busybox, tmp_path):
         assert busybox(wait, **options).stdout == b"file\n"
         helper.wait(timeout=60)
         assert not any("/own" in line for line in host_mounts())
-    finally:
-        helper.kill()
-        helper.wait()
-        subprocess.run(["umount", str(shared / "late")], check=False)
-        subprocess.run(["umount", str(shared)], check=True)
 
 
 @pytest.mark.parametrize("kind", ["core_pattern", "regular", "other", "directory", "dangling"])

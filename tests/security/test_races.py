@@ -19,7 +19,7 @@ import pytest
 from pyrt.container_run import run
 from pyrt.errors import StartError
 from pyrt.request import Mount
-from tests.support.canary import make_canary, manifest
+from pyrt.store.store import Store
 from tests.support.parts import need
 
 SOURCE = Path(__file__).parents[1] / "support" / "racer.c"
@@ -64,20 +64,12 @@ def start_often(start: Callable[[], bytes], check: Callable[[bytes], None]) -> t
     return done, refused
 
 
-@pytest.fixture
-def outside(tmp_path: Path) -> Iterator[Path]:
-    place = make_canary(tmp_path / "outside")
-    before = manifest(place)
-    yield place
-    assert manifest(place) == before
-
-
 def mounts_below(place: Path) -> list[str]:
     return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(place) in line.split()[4]]
 
 
 @pytest.mark.parametrize("target", ["link-outside", "link-dots", "directory"])
-def test_ct_22_ct_23_ct_29_the_place_of_a_bind_is_exchanged(store, racer, tmp_path, outside, target):
+def test_ct_22_ct_23_ct_29_the_place_of_a_bind_is_exchanged(store, racer, tmp_path, canary, target):
     """On a shared volume, mounted into: a directory and a link take turns (CVE-2021-30465, CVE-2023-28642, CVE-2024-45310)."""
     shared, source = tmp_path / "shared", tmp_path / "source"
     (shared / "a").mkdir(parents=True)
@@ -88,7 +80,7 @@ def test_ct_22_ct_23_ct_29_the_place_of_a_bind_is_exchanged(store, racer, tmp_pa
         other.mkdir()
         (other / "deep").mkdir()
     else:
-        other.symlink_to(outside if target == "link-outside" else f"../../../../../../..{outside}")
+        other.symlink_to(canary if target == "link-outside" else f"../../../../../../..{canary}")
     mounts = [
         Mount(kind="bind", source=str(shared), target="/shared"),
         Mount(kind="bind", source=str(source), target="/shared/a/deep/place"),
@@ -103,21 +95,21 @@ def test_ct_22_ct_23_ct_29_the_place_of_a_bind_is_exchanged(store, racer, tmp_pa
         inside = (
             "/shared/a/deep/place",
             "/shared/b/deep/place",
-            f"{outside}/deep/place",
+            f"{canary}/deep/place",
         )  # the last: below the container's root
         assert places and places <= {*inside}, output
-        assert not mounts_below(outside) and not mounts_below(shared)
+        assert not mounts_below(canary) and not mounts_below(shared)
 
     with racing(racer, str(shared / "a"), str(other)):
         start_often(start, check)
-    assert {path.name for path in outside.iterdir()} == {*os.listdir(outside)} and not (outside / "deep").exists()
+    assert {path.name for path in canary.iterdir()} == {*os.listdir(canary)} and not (canary / "deep").exists()
 
 
-def test_ct_29_parents_that_are_made_while_they_move(store, racer, tmp_path, outside):
+def test_ct_29_parents_that_are_made_while_they_move(store, racer, tmp_path, canary):
     """mkdir -p on the way to a working directory, a tmpfs and a file, as a user who would own what is made."""
     shared = tmp_path / "shared"
     (shared / "a").mkdir(parents=True)
-    (shared / "b").symlink_to(f"../../../../../../../..{outside}")
+    (shared / "b").symlink_to(f"../../../../../../../..{canary}")
     mounts = [
         Mount(kind="bind", source=str(shared), target="/shared"),
         Mount(kind="tmpfs", target="/shared/a/t"),
@@ -146,7 +138,7 @@ HIDDEN = (
 
 
 @pytest.mark.parametrize("name", ["proc", "sys", "dev"])
-def test_ct_16_ct_26_the_mount_points_of_a_shared_root_move(store, racer, tmp_path, outside, name):
+def test_ct_16_ct_26_the_mount_points_of_a_shared_root_move(store, racer, tmp_path, canary, name):
     """Two containers on one plain root: the place of /proc is renamed away while it is masked. Nothing may be left unhidden
     under its new name, and no sysctl may land elsewhere."""
     root = _root(tmp_path / "root")
@@ -181,6 +173,19 @@ def _in_busybox(script: str) -> str:
     return script
 
 
+def start_with_dev(store: Store, dev: Path, script: str) -> tuple[int, int]:
+    """Starts with that /dev, again and again: what the script could say of what is hidden is never said."""
+
+    def start() -> bytes:
+        mounts = [Mount(kind="bind", source=str(dev), target="/dev")]
+        return run("busybox", ["sh", "-c", script], mounts=mounts, store=store).stdout
+
+    def check(output: bytes) -> None:
+        assert output == b"", output
+
+    return start_often(start, check)
+
+
 def test_ct_16_a_null_that_comes_and_goes(store, racer, tmp_path):
     """A /dev of the caller's whose null is exchanged with a link to core_pattern: an error, or hidden for good."""
     dev = tmp_path / "dev"
@@ -192,17 +197,8 @@ def test_ct_16_a_null_that_comes_and_goes(store, racer, tmp_path):
         "(echo evil > /proc/keys) 2>/dev/null; (echo evil > /proc/interrupts) 2>/dev/null; "
         "cat /proc/keys /proc/interrupts 2>/dev/null | head -c 40"
     )
-
-    def start() -> bytes:
-        return run(
-            "busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store
-        ).stdout
-
-    def check(output: bytes) -> None:
-        assert output == b"", output
-
     with racing(racer, str(dev / "null"), str(dev / "forged")):
-        done, refused = start_often(start, check)
+        done, refused = start_with_dev(store, dev, script)
     assert Path("/proc/sys/kernel/core_pattern").read_text() == pattern
     assert refused > 0 and done > 0, "the race was lost sometimes, so it was run"
 
@@ -211,17 +207,8 @@ def test_ct_16_a_null_that_is_removed(store, racer, tmp_path):
     dev = tmp_path / "dev"
     dev.mkdir()
     script = "cat /proc/keys 2>/dev/null | head -c 40"
-
-    def start() -> bytes:
-        return run(
-            "busybox", ["sh", "-c", script], mounts=[Mount(kind="bind", source=str(dev), target="/dev")], store=store
-        ).stdout
-
-    def check(output: bytes) -> None:
-        assert output == b"", output
-
     with racing(racer, "-u", str(dev / "null"), "/proc/sysrq-trigger"):
-        start_often(start, check)
+        start_with_dev(store, dev, script)
 
 
 def test_ct_26_a_sibling_mounts_over_what_it_has(store, racer, tmp_path):

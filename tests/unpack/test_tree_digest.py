@@ -13,6 +13,7 @@ import pytest
 from pyrt._native.tree_digest import TreeDigest, tree_digest, xxh64
 from pyrt.store.removal import remove_tree
 from tests.support.parts import missing
+from tests.support.rot import flip
 
 PRIME32 = 2654435761
 
@@ -76,17 +77,6 @@ def tree(tmp_path: Path) -> Path:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(root / "socket"))
     return root
-
-
-def flip(path: Path, at: int) -> None:
-    """One bit of a file, with nothing else of it changed."""
-    status = path.stat()
-    with path.open("r+b") as file:
-        file.seek(at)
-        byte = file.read(1)[0]
-        file.seek(at)
-        file.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def relink(root: Path) -> None:
