@@ -12,15 +12,7 @@
 
 #include "cleanup.h"
 #include "bounds.h"
-
-/* What getdents64(2) fills in: libc's readdir would allocate a buffer for each level. */
-struct record {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char name[];
-};
+#include "directory_record.h"
 
 static int remove_at(int parent, const char *name, const struct pyrt_removal *removal, unsigned depth);
 
@@ -31,7 +23,7 @@ static bool is_dots(const char *name) {
 static int remove_batch(int directory, const char *batch, size_t size, const struct pyrt_removal *removal,
                         unsigned depth, bool *removed) {
     for (size_t i = 0; i < size;) {
-        const struct record *record = (const void *)(batch + i);
+        const struct pyrt_directory_record *record = (const void *)(batch + i);
         int failed = is_dots(record->name) ? 0 : remove_at(directory, record->name, removal, depth);
 
         if (failed < 0)
@@ -44,7 +36,7 @@ static int remove_batch(int directory, const char *batch, size_t size, const str
 
 /* Starts over after each round that removed something: a directory that changes may skip names while it is read. */
 static int remove_children(int directory, const struct pyrt_removal *removal, unsigned depth) {
-    _Alignas(struct record) char batch[2048];
+    _Alignas(struct pyrt_directory_record) char batch[2048];
     bool removed = false;
 
     for (;;) {

@@ -12,19 +12,11 @@
 
 #include "bounds.h"
 #include "cleanup.h"
+#include "directory_record.h"
 #include "tree_entry.h"
 
 #define LISTED ((size_t)1 << 15)
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-
-/* What getdents64(2) fills in. */
-struct record {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char name[];
-};
 
 /* A directory on the way from the root to the one at hand. */
 struct level {
@@ -60,7 +52,7 @@ static struct level *top(const struct walk *walk) {
     return (struct level *)(void *)(walk->levels.at + walk->levels.size) - 1;
 }
 
-static int add_listed(struct walk *walk, const struct record *record) {
+static int add_listed(struct walk *walk, const struct pyrt_directory_record *record) {
     struct pyrt_bytes *path = &walk->tree.path;
     size_t here = path->size, length = strlen(record->name);
     unsigned char type = record->type;
@@ -97,7 +89,7 @@ static int list(struct walk *walk) {
         if (size <= 0)
             return size < 0 ? -errno : 0;
         for (size_t i = 0; i < (size_t)size;) {
-            const struct record *record = (const void *)(walk->listed + i);
+            const struct pyrt_directory_record *record = (const void *)(walk->listed + i);
             int failed = add_listed(walk, record);
 
             if (failed)

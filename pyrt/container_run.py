@@ -22,7 +22,18 @@ from pyrt.isolation import Isolation
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
-from pyrt.request import HOST, PRIVATE, TRANSPORTS, CompletedRun, Device, DeviceRule, Mount, RunRequest, Ulimit
+from pyrt.request import (
+    HOST,
+    PRIVATE,
+    TRANSPORTS,
+    UNCONFINED,
+    CompletedRun,
+    Device,
+    DeviceRule,
+    Mount,
+    RunRequest,
+    Ulimit,
+)
 from pyrt.runtime import apparmor, barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
@@ -142,7 +153,7 @@ def run(
         cap_add=tuple(cap_add),
         cap_drop=tuple(cap_drop),
         privileged=privileged,
-        seccomp=seccomp if seccomp in ("", "unconfined") else os.path.abspath(seccomp),
+        seccomp=seccomp if seccomp in ("", UNCONFINED) else os.path.abspath(seccomp),
         apparmor=apparmor,
         label=tuple(label),
         no_new_privileges=no_new_privileges,
@@ -292,7 +303,7 @@ def planned(
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
     bounding = capabilities.bits(spec.process.capabilities.bounding)
-    cgroup = _cgroup(request, spec, container_id)
+    cgroup = _cgroup(request, spec, bounding, container_id)
     placement = compile.Placement(
         directory=directory,
         memory=memory,
@@ -307,7 +318,7 @@ def planned(
     return spec, compile.plan(spec, _root_mount(request, root), placement), cgroup
 
 
-def _cgroup(request: RunRequest, spec: Spec, container_id: str) -> Cgroup | None:
+def _cgroup(request: RunRequest, spec: Spec, bounding: int, container_id: str) -> Cgroup | None:
     """A cgroup costs a start more time than its namespaces, so there is one only for what nothing else can do: device rules,
     and to find everything of a container that does not end with its pid namespace."""
     if not spec.device_rules and "pid" in spec.namespaces:
@@ -316,7 +327,6 @@ def _cgroup(request: RunRequest, spec: Spec, container_id: str) -> Cgroup | None
 
     if not spec.device_rules:
         return cgroup.find(container_id, "--pid host")
-    bounding = capabilities.bits(spec.process.capabilities.bounding)
     return cgroup.find(container_id, bundle.device_request(request, bounding), devices=True)
 
 

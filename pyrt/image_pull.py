@@ -203,13 +203,9 @@ class Pull:
 
     def _keep(self, image: Image) -> None:
         """Configuration and manifest, as the bytes that they came in."""
-        content = self._store.content
         documents = ((image.manifest.config, image.config.raw), (image.manifest.descriptor(), image.manifest.raw))
         for descriptor, raw in documents:
-            with content.writer(descriptor) as writer:
-                if not content.holds(descriptor.digest, raw):
-                    writer.write(raw)
-                    writer.commit()
+            self._store.content.keep(descriptor, raw)
 
     def _name(self, image: Image, resolved: Digest) -> None:
         """The commit: all data to the disk, then the name."""

@@ -53,7 +53,7 @@ def _manifest(descriptor: Descriptor, source: Source, store: Store) -> Manifest:
     if raw is None:
         raw, _ = source.manifest(descriptor.digest)
         verify(raw, descriptor, "manifest")
-        _keep(raw, descriptor, store)
+        store.content.keep(descriptor, raw)
     document = parse_document(raw, descriptor.media_type, descriptor.digest)
     if not isinstance(document, Manifest):
         raise ImageNotFound(f"manifest {descriptor.digest}: not one image's")
@@ -64,7 +64,7 @@ def _config(descriptor: Descriptor, source: Source, store: Store) -> ImageConfig
     raw = _kept(descriptor, store)
     if raw is None:
         raw = read_config(source, descriptor)
-        _keep(raw, descriptor, store)
+        store.content.keep(descriptor, raw)
     return ImageConfig.parse(raw, descriptor.digest)
 
 
@@ -75,9 +75,3 @@ def _kept(descriptor: Descriptor, store: Store) -> bytes | None:
         verify(raw, descriptor, "document")
         return raw
     return None
-
-
-def _keep(raw: bytes, descriptor: Descriptor, store: Store) -> None:
-    with store.content.writer(descriptor) as writer:
-        writer.write(raw)
-        writer.commit()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PRIVATE, HOST = "private", "host"  # whose namespace a container is in
+UNCONFINED = "unconfined"  # in the place of a profile's name: none
 TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")  # how the name of an image in a file begins
 
 

@@ -55,11 +55,10 @@ def check(
 ) -> Report:
     """Everything that is wrong with a store. ``told(what, done, of)`` hears how far it is. Raises StoreError where the store
     cannot be read at all."""
-    writable = is_writable(store)
-    problems = _leftovers(sweep(store)) if writable else []
-    if not writable:
+    if not is_writable(store):
         found, inventory = _look(store, told)
-        return Report(problems=(*problems, *found), checked=_count(store, inventory))
+        return Report(problems=tuple(found), checked=_count(store, inventory))
+    problems = _leftovers(sweep(store))
     with lease(store.layout) as held:
         held.add(map(Digest.parse, look.inventory_of(store, frozenset()).users))
         found, inventory = _look(store, told)

@@ -131,8 +131,6 @@ def process() -> int:
             signal.signal(number, _terminated)
     try:
         code = main(sys.argv[1:])
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     except SystemExit as ended:  # _terminated
         code = ended.code if isinstance(ended.code, int) else 1
     return code

@@ -12,10 +12,6 @@ from pyrt.request import HOST, PRIVATE
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = rf"({_LABEL}(?:\.{_LABEL})*)\.?"
-_IPC_SYSCTLS = (
-    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-)  # fmt: skip
 _SYSCTL = r"[a-zA-Z0-9_-]+(?:[./][a-zA-Z0-9_-]+)+"
 
 
@@ -97,13 +93,15 @@ def parse_label(text: str) -> tuple[str, str]:
 
 def parse_sysctl(text: str) -> tuple[str, str]:
     """``name=value`` of a setting that belongs to a namespace of the container: IPC, mqueue or net."""
+    from pyrt.runtime.bundle import IPC_SYSCTLS
+
     name, equals, value = text.partition("=")
     if not equals or not value:
         raise UsageError("not of the form NAME=VALUE")
     if re.fullmatch(_SYSCTL, name) is None:
         raise UsageError(f"{name!r} is no setting's name")
     name = name.replace("/", ".")
-    if name in _IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue.")):
+    if name in IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue.")):
         return name, value
     raise UsageError(f"{name!r} would change the host", hint="allowed are net.*, fs.mqueue.* and the IPC settings")
 

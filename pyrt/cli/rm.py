@@ -20,11 +20,8 @@ def _rm(ctx: click.Context, *, containers: tuple[str, ...], force: bool) -> int:
 
     Those that have ended; with --force also running ones, which are killed.
     """
-    store = settings_of(ctx).open_store()
+    store = settings_of(ctx).open_swept_store()
     from pyrt.container import remove
-    from pyrt.store.sweep import sweep
-
-    sweep(store)
 
     def act(name: str) -> None:
         try:

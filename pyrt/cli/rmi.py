@@ -18,11 +18,8 @@ def _rmi(ctx: click.Context, *, images: tuple[str, ...], force: bool) -> int:
 
     A name is taken away; with its last name, or by id, the image goes, and what no other image and no container needs.
     """
-    store = settings_of(ctx).open_store()
+    store = settings_of(ctx).open_swept_store()
     from pyrt.store.prune import remove_image
-    from pyrt.store.sweep import sweep
-
-    sweep(store)
 
     def remove(text: str) -> None:
         for line in remove_image(store, text, force=force).lines():

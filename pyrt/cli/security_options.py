@@ -6,13 +6,13 @@ import os
 
 from pyrt.cli.booleans import parse_boolean
 from pyrt.errors import Unsupported, UsageError
+from pyrt.request import UNCONFINED
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-UNCONFINED = "unconfined"
 _KEYS = ("no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "mask", "unmask")
 _ELSEWHERE = {
     "writable-cgroups": "cgroups are read-only in a container",

@@ -26,6 +26,14 @@ class Settings(NamedTuple):
 
         return Store.open(self.root, environ=environ)
 
+    def open_swept_store(self) -> Store:
+        """The same for a command that changes it: what dead processes have left is cleared first. Raises StoreError."""
+        from pyrt.store.sweep import sweep
+
+        store = self.open_store()
+        sweep(store)
+        return store
+
 
 def settings_of(ctx: click.Context) -> Settings:
     """The settings of this command line; during completion, before the options were carried out, read from them."""

@@ -21,10 +21,7 @@ def _tag(ctx: click.Context, *, source: str, target: str) -> None:
     reference = Reference.parse(target)
     if reference.digest is not None:
         raise UsageError(f"{target}: a name with a digest cannot be given to an image")
-    store = settings_of(ctx).open_store()
-    from pyrt.store.sweep import sweep
-
-    sweep(store)
+    store = settings_of(ctx).open_swept_store()
     with store.using():
         record = store.images.find(source)
         store.images.set(reference, record.descriptor, resolved=record.resolved)

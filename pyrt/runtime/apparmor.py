@@ -11,11 +11,11 @@ from functools import lru_cache
 
 from pyrt.errors import Unsupported, UsageError
 from pyrt.host import Host
+from pyrt.request import UNCONFINED
 from pyrt.values import dataclass
 
 # The name in apparmor.profile. Its number changes with the text (tests/security/test_apparmor.py holds the two together).
 PROFILE = "pyrt-default-1"
-UNCONFINED = "unconfined"
 
 MAC_ADMIN = 33  # capabilities(7)
 

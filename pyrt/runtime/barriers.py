@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from pyrt.isolation import Barrier, Isolation
 from pyrt.oci.spec import Spec
+from pyrt.request import UNCONFINED
 from pyrt.runtime.capabilities import DEFAULT
 
 FULL = "full"
@@ -59,9 +60,9 @@ def _of(
             *(barrier(f"{name} namespace", name in namespaces, off="the host's own") for name in NAMESPACES),
             barrier("user namespace", "user" in namespaces, off="root is the host's root, with few capabilities"),
             barrier("capabilities", len(beyond) < 20, f"{len(bounding)}{more}", f"all {len(bounding)} that pyrt has"),
-            barrier("seccomp", bool(seccomp), seccomp, "unconfined"),
+            barrier("seccomp", bool(seccomp), seccomp, UNCONFINED),
             barrier("no_new_privs", no_new_privileges, "set-user-id gives nothing", "not asked for"),
-            barrier("AppArmor", bool(apparmor), apparmor, "unconfined"),
+            barrier("AppArmor", bool(apparmor), apparmor, UNCONFINED),
             barrier("SELinux", bool(selinux), selinux, "no label"),
             barrier("masked paths", bool(masked), f"{len(masked)} hidden", "nothing is hidden"),
             barrier("read-only paths", bool(read_only), ", ".join(read_only), "nothing is closed"),

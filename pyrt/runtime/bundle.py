@@ -23,7 +23,7 @@ from pyrt.oci.spec import (
     SpecRlimit,
     SpecUser,
 )
-from pyrt.request import HOST, PRIVATE, Device, DeviceRule, Mount, RunRequest
+from pyrt.request import HOST, PRIVATE, UNCONFINED, Device, DeviceRule, Mount, RunRequest
 from pyrt.runtime import capabilities, rlimits, seccomp
 from pyrt.runtime.users import Account
 from pyrt.values import dataclass
@@ -121,8 +121,8 @@ def bounding_set(request: RunRequest, held: int) -> int:
 
 def seccomp_profile(request: RunRequest) -> str:
     """The path of a profile, "default" for pyrt's own, "" for none: --privileged has only one that is asked for (docker)."""
-    profile = request.seccomp or (seccomp.UNCONFINED if request.privileged else seccomp.DEFAULT)
-    return "" if profile == seccomp.UNCONFINED else profile
+    profile = request.seccomp or (UNCONFINED if request.privileged else seccomp.DEFAULT)
+    return "" if profile == UNCONFINED else profile
 
 
 def check(request: RunRequest) -> None:
@@ -138,8 +138,8 @@ def check(request: RunRequest) -> None:
         raise UsageError("a host name of the container's own and the host's UTS namespace exclude each other")
     if request.pull not in ("missing", "always", "never"):
         raise UsageError(f"pull {request.pull!r}: not missing, always or never")
-    if request.seccomp not in ("", seccomp.UNCONFINED) and not request.seccomp.startswith("/"):
-        raise UsageError(f"seccomp profile {request.seccomp!r}: neither an absolute path nor {seccomp.UNCONFINED}")
+    if request.seccomp not in ("", UNCONFINED) and not request.seccomp.startswith("/"):
+        raise UsageError(f"seccomp profile {request.seccomp!r}: neither an absolute path nor {UNCONFINED}")
     for mount in request.mounts:
         check_mount(mount)
     for device in request.devices:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyrt.runtime.seccomp_policy import Policy
 
-DEFAULT, UNCONFINED = "default", "unconfined"
+DEFAULT = "default"
 DEFAULT_PROFILE = os.path.join(os.path.dirname(__file__), "seccomp.json")
 
 _COMPILER = 1  # to be counted up when the same profile gives another filter

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from contextlib import suppress
 
 from pyrt.store.check import reason
 from pyrt.store.layout import DIRECTORIES, StoreLayout
 from pyrt.store.problems import Problem
-from pyrt.store.records import Record, automatic_name
+from pyrt.store.records import ID, Record, automatic_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyrt.store.store import Store
-
-ID = re.compile(r"[0-9a-f]{64}")
 
 
 def _problem(kind: str, subject: str, text: str, fix: str = "") -> Problem:

@@ -74,6 +74,13 @@ class Content:
         except (ImageNotFound, SizeMismatch):
             return False
 
+    def keep(self, descriptor: Descriptor, data: bytes) -> None:
+        """Makes sure that a small blob is here, and is exactly ``data``. Raises DigestMismatch, SizeMismatch, NoSpace."""
+        with self.writer(descriptor) as writer:
+            if not self.holds(descriptor.digest, data):
+                writer.write(data)
+                writer.commit()
+
     def stream(self, digest: Digest) -> Iterator[bytes]:
         """The blob in buffers; raises ImageNotFound."""
         yield from read_chunks(self.open(digest))

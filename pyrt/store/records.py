@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 VERSION = 1
 STATE_SIZE = 512  # bytes
 SUM_SIZE = 10  # of them, at the end: "#", the CRC-32 of those before as eight hex digits, and a line break
-_ID = re.compile(r"[0-9a-f]{64}")
+ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _AUTOMATIC_NAME = re.compile(r"pyrt-([0-9a-f]{12})")
 
@@ -100,7 +100,7 @@ class Record:
         try:
             now = State(**json.loads(verified(raw[:STATE_SIZE])))
             data = json.loads(verified(raw[STATE_SIZE:]))
-            if data.pop("version") != VERSION or not _ID.fullmatch(data["id"]):
+            if data.pop("version") != VERSION or not ID.fullmatch(data["id"]):
                 raise ValueError("not a record of this version")
             data["layers"] = tuple(data["layers"])
             data["command"] = tuple(data["command"])
@@ -378,7 +378,7 @@ class Containers:
 
     def _load(self, container_id: str) -> Record | None:
         """The record, corrected where its owner has died."""
-        record = self._read(container_id) if _ID.fullmatch(container_id) else None
+        record = self._read(container_id) if ID.fullmatch(container_id) else None
         if record is None or record.now.state != RUNNING or self.is_held(container_id):
             return record
         record = self._read(container_id)  # it may have ended between the two looks
