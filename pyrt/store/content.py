@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyrt.store.layout import StoreLayout
 
 READ = 1 << 18  # bytes at once, where a blob is read as a stream
+_WRITE_OUT_STEP = 4 << 20  # bytes, after which the kernel is told to begin with what is written: less is left for the end
 
 
 class Content:
@@ -181,6 +182,10 @@ class BlobWriter:
             write_all(self._fd, chunk)
         except OSError as error:
             raise refused(self._final, error) from error
+        if self.offset // _WRITE_OUT_STEP != (self.offset - len(chunk)) // _WRITE_OUT_STEP:
+            from pyrt._native.file_system import start_write_out
+
+            start_write_out(self._fd)
 
     def verify(self) -> None:
         """Raises SizeMismatch or DigestMismatch. Call it after the last byte."""

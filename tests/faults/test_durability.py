@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
 import subprocess
 import sys
@@ -48,6 +49,28 @@ def test_st_04_one_syncfs_and_one_synced_marker(tmp_path: Path, files: int) -> N
     assert [call for call, _ in calls] == ["syncfs", "fsync", "fsync"]
     assert [os.path.dirname(path) for _, path in calls[1:]] == [str(root / "tmp"), str(tmp_path)]
     assert calls[0][1] == calls[2][1] == str(root)
+
+
+def test_st_04_large_files_go_to_the_disk_while_the_pull_goes_on(tmp_path: Path) -> None:
+    """Nobody waits for them before the one syncfs, which then has less to do."""
+    need("strace")
+    noise = random.Random(4).randbytes(9 << 20)
+    source = tmp_path / "v"
+    source.mkdir()
+    images.write_layout(source, {NAME: images.image([images.layer(images.tar([Entry(name="large", content=noise)]))])})
+    log = tmp_path / "log"
+    subprocess.run(
+        ["strace", "-f", "-y", "-o", log, "-e", f"trace={SYNCS}", sys.executable, "-m", "pyrt", "--root", tmp_path / "store",
+         "pull", "-q", f"oci:{source}:{NAME}"],
+        check=True, capture_output=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    early, late = log.read_text().split("syncfs(")
+    calls = re.findall(r"sync_file_range\(\d+<([^>]*)>, 0, 0, (\w+)\)", early)
+    assert len(calls) == early.count("sync_file_range(")
+    assert {flags for _, flags in calls} == {"SYNC_FILE_RANGE_WRITE"}
+    assert sum(path.endswith("/large") for path, _ in calls) == 3, "twice on the way and once at the end"
+    assert sum("/tmp/blob-" in path for path, _ in calls) == 2
+    assert "sync_file_range" not in late
 
 
 def test_st_09_what_cannot_be_read_is_needed(tmp_path: Path) -> None:
