@@ -38,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "freestanding.h"
 #include "launch.h"
 #include "payload.h"
 
@@ -45,85 +46,6 @@
 #define KEYCTL_JOIN_SESSION_KEYRING 1
 #define SECCOMP_SET_MODE_FILTER 1
 #define ALL_SIGNALS (~(uint64_t)0)
-
-#if defined(__x86_64__)
-__asm__(
-    ".globl _start\n"
-    "_start:\n\t"
-    "xor %ebp, %ebp\n\t"
-    "mov %rsp, %rdi\n\t"
-    "and $-16, %rsp\n\t"
-    "call stage2\n\t"
-    "hlt\n");
-
-static long call6(long number, long a, long b, long c, long d, long e, long f) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-__asm__(
-    ".globl _start\n"
-    "_start:\n\t"
-    "mov x29, #0\n\t"
-    "mov x30, #0\n\t"
-    "mov x0, sp\n\t"
-    "bl stage2\n\t"
-    "brk #1\n");
-
-static long call6(long number, long a, long b, long c, long d, long e, long f) {
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-}
-#else
-#error "pyrt runs on x86_64 and aarch64"
-#endif
-
-static long call5(long n, long a, long b, long c, long d, long e) {
-    return call6(n, a, b, c, d, e, 0);
-}
-static long call3(long n, long a, long b, long c) {
-    return call6(n, a, b, c, 0, 0, 0);
-}
-static long call2(long n, long a, long b) {
-    return call6(n, a, b, 0, 0, 0, 0);
-}
-static long call1(long n, long a) {
-    return call6(n, a, 0, 0, 0, 0, 0);
-}
-
-__attribute__((noreturn)) static void leave(int code) {
-    for (;;)
-        call1(__NR_exit_group, code);
-}
-
-/* gcc may turn an initialiser or a loop into calls of these two. */
-void *memset(void *where, int byte, size_t size) {
-    unsigned char *p = where;
-    while (size--)
-        *p++ = (unsigned char)byte;
-    return where;
-}
-void *memcpy(void *restrict to, const void *restrict from, size_t size) {
-    unsigned char *p = to;
-    const unsigned char *q = from;
-    while (size--)
-        *p++ = *q++;
-    return to;
-}
 
 __attribute__((noreturn)) static void fail(int step, long result, const char *subject) {
     struct pyrt_error error;
@@ -372,7 +294,7 @@ static void become_init(int with_tty) {
     call5(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
 }
 
-__attribute__((noreturn, used)) void stage2(long *stack) {
+static void program(long *stack) {
     char **argv = (char **)(stack + 1);
     char **envp = argv + *stack + 1;
     const struct pyrt_payload *payload = read_payload();
