@@ -68,13 +68,14 @@ static long raw_clone3(const struct clone_arguments *arguments, int (*function)(
 #endif
 }
 
-long pyrt_clone(uint64_t namespaces, int cgroup, int (*function)(void *), void *argument, void *stack,
-                uint64_t stack_size, int *pidfd) {
+long pyrt_clone(uint64_t flags, int cgroup, int (*function)(void *), void *argument, void *stack, uint64_t stack_size,
+                int *pidfd) {
     struct clone_arguments arguments;
     memset(&arguments, 0, sizeof arguments);
-    arguments.flags = namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (cgroup >= 0 ? INTO_CGROUP : 0);
+    flags |= CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+    arguments.flags = flags | (cgroup >= 0 ? INTO_CGROUP : 0);
     arguments.pidfd = (uint64_t)(uintptr_t)pidfd;
-    arguments.exit_signal = SIGCHLD;
+    arguments.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD; /* a sibling has the caller's own */
     arguments.stack = (uint64_t)(uintptr_t)stack;
     arguments.stack_size = stack_size;
     arguments.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0;
@@ -87,6 +88,5 @@ long pyrt_clone(uint64_t namespaces, int cgroup, int (*function)(void *), void *
     }
     /* Before Linux 5.3, or a seccomp filter that cannot look into clone3's arguments (docker's default answers ENOSYS on
      * purpose). clone(2) takes the same flags but for those above 32 bits. */
-    return clone(function, (char *)stack + stack_size, (int)((uint32_t)namespaces | CLONE_VM | CLONE_VFORK |
-                 CLONE_PIDFD | SIGCHLD), argument, pidfd);
+    return clone(function, (char *)stack + stack_size, (int)((uint32_t)flags | SIGCHLD), argument, pidfd);
 }

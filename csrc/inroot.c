@@ -116,7 +116,7 @@ int pyrt_open_parent(struct pyrt_walk *walk, const char *path, const char **name
     memcpy(parent, path, length);
     parent[length] = '\0';
     *name = slash ? slash + 1 : path;
-    return pyrt_make_directories(walk, length ? parent : "/", 0755, 0, 0);
+    return pyrt_make_directories(walk, length ? parent : "/", 0755, PYRT_OWNER_STAYS, PYRT_OWNER_STAYS);
 }
 
 int pyrt_make_file(struct pyrt_walk *walk, const char *wanted) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +24,7 @@
 #include "walk.h"
 
 #define STACK_SIZE (256u << 10)
+#define STACKS_SIZE (2 * STACK_SIZE) /* one for the way into a user namespace, one for the container's first process */
 #define SIGNAL_SET_SIZE 8 /* the kernel's sigset_t, _NSIG / 8 */
 #define LAST_SIGNAL 64
 #define FIRST_FREE_FD (PYRT_PROC_FD + 1)
@@ -181,10 +183,59 @@ static int read_status(int status, struct pyrt_error *error) {
  * this address next, the interpreter's own stack of frames for one, would be accused. */
 static void forget_frames(void *stack) {
 #ifdef __SANITIZE_ADDRESS__
-    __asan_unpoison_memory_region(stack, STACK_SIZE);
+    __asan_unpoison_memory_region(stack, STACKS_SIZE);
 #else
     (void)stack;
 #endif
+}
+
+/* The way into a user namespace: only a process without other threads may enter one, and only who is in it may make the other
+ * namespaces there. So a first child enters, and makes the container's first process as a sibling, which is the caller's
+ * child like any other. The first one shares the caller's fds, or the pidfd would end with it. */
+struct entrance {
+    struct child *child;
+    char *stack;
+    long pid;
+    int pidfd, err;
+};
+
+static long clone_container(struct child *child, uint64_t flags, void *stack, int *pidfd) {
+    const struct pyrt_launch *launch = child->walk.launch;
+    flags |= launch->namespaces;
+    long pid = pyrt_clone(flags, launch->cgroup, run_child, child, stack, STACK_SIZE, pidfd);
+    /* No clone3 (ENOSYS), or one that does not know the flag or that its arguments have a field for it (before Linux 5.7). */
+    if (pid < 0 && launch->cgroup >= 0 && (errno == ENOSYS || errno == EINVAL || errno == E2BIG)) {
+        child->joins = 1;
+        pid = pyrt_clone(flags, -1, run_child, child, stack, STACK_SIZE, pidfd);
+    }
+    return pid;
+}
+
+static int run_entrance(void *argument) {
+    struct entrance *entrance = argument;
+    struct child *child = entrance->child;
+    if (setns(child->walk.launch->userns, CLONE_NEWUSER) < 0) {
+        pyrt_walk_fail(&child->walk, PYRT_AT_USERNS, "");
+        return 1;
+    }
+    entrance->pid = clone_container(child, CLONE_PARENT, entrance->stack, &entrance->pidfd);
+    entrance->err = errno;
+    return 0;
+}
+
+static long clone_entered(struct child *child, char *stack, int *pidfd) {
+    if (child->walk.launch->userns < 0)
+        return clone_container(child, 0, stack, pidfd);
+    struct entrance entrance = {.child = child, .stack = stack + STACK_SIZE, .pid = -1, .pidfd = -1};
+    int own = -1;
+    long first = pyrt_clone(CLONE_FILES, -1, run_entrance, &entrance, stack, STACK_SIZE, &own);
+    if (first < 0)
+        return first;
+    pyrt_close(&own);
+    reap((int)first);
+    *pidfd = entrance.pidfd;
+    errno = entrance.err;
+    return entrance.pid;
 }
 
 static int start(const struct pyrt_launch *launch, struct pyrt_started *started, struct pyrt_error *error, void *stack) {
@@ -201,12 +252,9 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
         .status = status_write,
     };
     int pidfd = -1;
-    long pid = pyrt_clone(launch->namespaces, launch->cgroup, run_child, &child, stack, STACK_SIZE, &pidfd);
-    /* No clone3 (ENOSYS), or one that does not know the flag or that its arguments have a field for it (before Linux 5.7). */
-    if (pid < 0 && launch->cgroup >= 0 && (errno == ENOSYS || errno == EINVAL || errno == E2BIG)) {
-        child.joins = 1;
-        pid = pyrt_clone(launch->namespaces, -1, run_child, &child, stack, STACK_SIZE, &pidfd);
-    }
+    long pid = clone_entered(&child, stack, &pidfd);
+    if (pid < 0 && error->step != 0)
+        return -1;
     if (pid < 0)
         return pyrt_fail(error, PYRT_AT_CLONE, errno, -1, "", 0);
     pyrt_close(&status_write);
@@ -230,7 +278,7 @@ static int start(const struct pyrt_launch *launch, struct pyrt_started *started,
 
 int pyrt_launch(const struct pyrt_launch *launch, struct pyrt_started *started, struct pyrt_error *error) {
     memset(error, 0, sizeof *error);
-    void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    void *stack = mmap(NULL, STACKS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED)
         return pyrt_fail(error, PYRT_AT_PREPARE, errno, -1, "stack", 5);
     /* No handler of the caller may run in the child, which shares its memory. The raw call blocks libc's signals too. */
@@ -239,6 +287,6 @@ int pyrt_launch(const struct pyrt_launch *launch, struct pyrt_started *started, 
     int result = start(launch, started, error, stack);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, SIGNAL_SET_SIZE);
     forget_frames(stack);
-    munmap(stack, STACK_SIZE);
+    munmap(stack, STACKS_SIZE);
     return result;
 }

@@ -19,6 +19,7 @@
 /* Steps that an error record names (pyrt_error.step). The words are made in Python (pyrt/_native/launch.py). */
 enum pyrt_launch_step {
     PYRT_AT_PREPARE = 301,
+    PYRT_AT_USERNS,
     PYRT_AT_CLONE,
     PYRT_AT_CGROUP,
     PYRT_AT_PRIVATE,
@@ -120,6 +121,7 @@ struct pyrt_launch {
     const char *texts;    /* NUL-terminated strings, one after the other; the first is empty */
     uint64_t namespaces;  /* CLONE_NEW*, clone(2) */
     const char *newroot;  /* an empty host directory to mount the root on */
+    int32_t userns;       /* a user namespace to start in, or -1 for the caller's own */
     int32_t cgroup;       /* a cgroup2 directory to start in (CLONE_INTO_CGROUP, or joined by the child), or -1 */
     int32_t stage2;       /* the sealed program, see pyrt_sealed_memfd() */
     int32_t payload;      /* the sealed payload of stage2, payload.h */

@@ -205,7 +205,9 @@ struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path) 
  * for in this very mount, wherever its place in a root that others share may be moved. */
 static int keep_own(struct pyrt_walk *walk, const struct pyrt_step *op, int covered) {
     for (int i = 0; i < PYRT_OWN_MOUNTS; i++) {
-        if (strcmp(op->target, own_mounts[i].place) != 0 || strcmp(op->source, own_mounts[i].filesystem) != 0)
+        if (strcmp(op->target, own_mounts[i].place) != 0)
+            continue;
+        if (op->kind == PYRT_OP_MOUNT && strcmp(op->source, own_mounts[i].filesystem) != 0)
             continue;
         pyrt_fd top = openat(walk->root, op->target + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct statfs fs;
@@ -227,7 +229,7 @@ static int open_mount_point(struct pyrt_walk *walk, const struct pyrt_step *op) 
         if (target >= 0 || errno != ENOENT)
             return target;
     }
-    return pyrt_make_directories(walk, op->target, op->mode ? op->mode : 0755, 0, 0);
+    return pyrt_make_directories(walk, op->target, op->mode ? op->mode : 0755, PYRT_OWNER_STAYS, PYRT_OWNER_STAYS);
 }
 
 /* Looked at after all links have been followed: nothing may cover procfs, or what is written there later (sysctls, labels)
@@ -256,12 +258,22 @@ int pyrt_mount_filesystem(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return pyrt_walk_fail(walk, PYRT_AT_MOUNT, op->target);
 }
 
+/* The host's /sys or /proc in the place of one of the container's own, which a user namespace may not always mount. */
+static int bind_own(struct pyrt_walk *walk, const struct pyrt_step *op, int source) {
+    pyrt_fd target = open_mount_point(walk, op);
+    if (target < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target);
+    return pyrt_bind_fd(walk, op, source, target, PYRT_AT_BIND) < 0 ? -1 : keep_own(walk, op, target);
+}
+
 int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd source = open(op->source, O_PATH | O_CLOEXEC);
     struct stat status;
     if (source < 0 || fstat(source, &status) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SOURCE, op->source);
-    pyrt_fd target = S_ISDIR(status.st_mode) ? pyrt_make_directories(walk, op->target, 0755, 0, 0)
+    if (op->flags & PYRT_REAL_DIRECTORY)
+        return bind_own(walk, op, source);
+    pyrt_fd target = S_ISDIR(status.st_mode) ? pyrt_make_directories(walk, op->target, 0755, PYRT_OWNER_STAYS, PYRT_OWNER_STAYS)
                                              : pyrt_make_file(walk, op->target);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
@@ -271,7 +283,7 @@ int pyrt_mount_bind(struct pyrt_walk *walk, const struct pyrt_step *op) {
 }
 
 int pyrt_mount_volume(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd target = pyrt_make_directories(walk, op->target, 0755, 0, 0);
+    pyrt_fd target = pyrt_make_directories(walk, op->target, 0755, PYRT_OWNER_STAYS, PYRT_OWNER_STAYS);
     if (target < 0)
         return pyrt_walk_fail(walk, PYRT_AT_RESOLVE, op->target);
     if (refuse_proc(walk, op, target) < 0)

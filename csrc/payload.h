@@ -23,7 +23,8 @@ enum pyrt_payload_flag {
     PYRT_DIE_WITH_PARENT = 4,  /* PR_SET_PDEATHSIG */
     PYRT_CONTROLLING_TTY = 8,  /* fd 0 becomes the controlling terminal */
     PYRT_KEEP_KEYRING = 16,    /* do not join a session keyring of its own */
-    PYRT_LABEL_LAST = 32       /* the label is in force at once, and may forbid what stage2 does */
+    PYRT_LABEL_LAST = 32,      /* the label is in force at once, and may forbid what stage2 does */
+    PYRT_KEEP_GROUPS = 64      /* the caller's supplementary groups stay: a user namespace with a single id has no others */
 };
 
 struct pyrt_payload {

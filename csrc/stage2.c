@@ -150,7 +150,9 @@ static void set_limits(const struct pyrt_payload *payload) {
 }
 
 static void set_groups(const struct pyrt_payload *payload) {
-    long result = call2(__NR_setgroups, (long)payload->ngroups, (long)at(payload, payload->groups));
+    long result = 0;
+    if (!(payload->flags & PYRT_KEEP_GROUPS))
+        result = call2(__NR_setgroups, (long)payload->ngroups, (long)at(payload, payload->groups));
     if (result < 0)
         fail(PYRT_AT_GROUPS, result, 0);
     result = call3(__NR_setresgid, (long)payload->gid, (long)payload->gid, (long)payload->gid);

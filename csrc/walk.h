@@ -65,6 +65,7 @@ int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_step *op, int source,
 int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op);
 
 /* inroot.c: what is made inside the root. */
+#define PYRT_OWNER_STAYS ((uint32_t)-1) /* for uid and gid: whoever makes it; a user namespace may have no id 0 */
 /* The directory at path, with the missing ones made (mode, uid, gid); O_PATH. Dangling links are made in the root. */
 int pyrt_make_directories(struct pyrt_walk *walk, const char *path, uint32_t mode, uint32_t uid, uint32_t gid);
 /* The file at path, made empty where it is missing; O_PATH. */

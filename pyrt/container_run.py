@@ -15,9 +15,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 
+from pyrt import ladder
 from pyrt._native.launch import Started, launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
 from pyrt.host import Host, start_time
+from pyrt.ids import Ids
 from pyrt.isolation import Isolation
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
 INHERIT = None
+_APT_CONF = "etc/apt.conf"  # of the container's own files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,8 @@ def run(
     devices: Sequence[Device] = (),
     device_rules: Sequence[DeviceRule] = (),
     ulimits: Sequence[Ulimit] = (),
+    isolation: str = "",
+    min_isolation: str = "",
     sysctls: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     store: Store | None = None,
@@ -166,6 +171,8 @@ def run(
         devices=tuple(devices),
         device_rules=tuple(device_rules),
         ulimits=tuple(ulimits),
+        isolation=isolation,
+        min_isolation=min_isolation,
         sysctls=tuple((sysctls or {}).items()),
         labels=tuple((labels or {}).items()),
         remove=True,
@@ -227,7 +234,7 @@ def run_foreground(
 
 def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
-    host = Host.probe()
+    host = ladder.here(store.layout.run, request.isolation)
     bundle.check(request)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
@@ -243,15 +250,16 @@ def prepared(
     request: RunRequest, store: Store, undo: ExitStack, *, progress: Callable[[], Progress | None] = lambda: None
 ) -> Prepared:
     """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
-    host = Host.probe()
-    host.require_full()
+    host = ladder.here(store.layout.run, request.isolation)
+    host.require()
     bundle.check(request)
+    barriers.require(request, host)
     if request.name is not None:
         check_name(request.name)
     confined = _apparmor(request, host)  # a profile or label that cannot be used ends it before anything is pulled
     _selinux_label(request)
     if request.seccomp:
-        _filter(bundle.seccomp_profile(request), bundle.bounding_set(request, host.capabilities), store.layout.filters)
+        _filter(bundle.seccomp_profile(request), bundle.bounding_set(request, host.held), store.layout.filters)
     store.containers.sweep_some()
     container_id = os.urandom(32).hex()
     with _rooted(request, store, progress) as root:
@@ -261,7 +269,7 @@ def prepared(
         held = store.containers.create(record)
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
-    return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=barriers.of(spec, (("AppArmor", confined.why),)))
+    return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=barriers.of(spec, host, (("AppArmor", confined.why),)))
 
 
 def default_isolation(host: Host) -> Isolation:
@@ -270,9 +278,16 @@ def default_isolation(host: Host) -> Isolation:
     request = RunRequest(argv=("true",))
     confined = _apparmor(request, host, load=False)
     place = bundle.Surroundings(
-        hostname="", root_path="/", etc_files=(), volumes=(), held=host.capabilities, apparmor_profile=confined.profile
+        hostname="",
+        root_path="/",
+        etc_files=(),
+        volumes=(),
+        held=host.held,
+        apparmor_profile=confined.profile,
+        ids=host.ids,
+        fresh_proc=host.step("proc") == 0,
     )
-    return barriers.of(bundle.make(request, None, account, place), (("AppArmor", confined.why),))
+    return barriers.of(bundle.make(request, None, account, place), host, (("AppArmor", confined.why),))
 
 
 def planned(
@@ -289,17 +304,23 @@ def planned(
     """What the container will be, what C shall do for it, and its cgroup if it needs one, which is not made yet. What it
     writes is on ``memory`` bytes of a tmpfs, 0 for disk. ``profile`` is AppArmor's, "" for none."""
     account = _account(request, root)
+    ids = _ids(host, account)
+    alone = ids is not None and ids.is_single
     name = _hostname(request, container_id)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
+    if alone:
+        files = (*files, (_APT_CONF, etcfiles.APT_AS_ROOT))
     place = bundle.Surroundings(
         hostname=name,
         root_path=request.rootfs or f"{directory}/root",
-        etc_files=tuple((f"/{file}", f"{directory}/{file}") for file, _ in files),
+        etc_files=tuple((etcfiles.APT_CONFIG if file == _APT_CONF else f"/{file}", f"{directory}/{file}") for file, _ in files),
         volumes=_volumes(request, root, store, fill=fill_volumes),
-        held=host.capabilities,
+        held=host.held,
         apparmor_profile=profile,
         selinux_label=_selinux_label(request),
+        ids=ids,
+        fresh_proc=host.step("proc") == 0 and request.pid == PRIVATE,
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
     bounding = capabilities.bits(spec.process.capabilities.bounding)
@@ -313,7 +334,7 @@ def planned(
         joins=cgroup.joins if cgroup is not None else (),
         with_init=request.init,
         window=_window() if request.tty else (0, 0),
-        filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else ""),
+        filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else "", emulate_root=alone),
     )
     return spec, compile.plan(spec, _root_mount(request, root), placement), cgroup
 
@@ -545,15 +566,30 @@ def _root_mount(request: RunRequest, root: Root) -> compile.OverlayRoot | compil
     return compile.OverlayRoot(layers=root.layers, volatile=request.remove)
 
 
-def _filter(profile: str, bounding: int, cache: str) -> bytes:
+def _filter(profile: str, bounding: int, cache: str, *, emulate_root: bool = False) -> bytes:
     """The filter of the profile that a spec names, for a container with these capabilities."""
-    return seccomp.compiled(profile, capabilities=bounding, cache=cache) if profile else b""
+    return seccomp.compiled(profile, capabilities=bounding, cache=cache, emulate_root=emulate_root)
+
+
+def _ids(host: Host, account: users.Account) -> Ids | None:
+    """The ids of the container's user namespace. Raises UsageError for an account that has none there."""
+    if host.ids is None:
+        return None
+    ids = host.ids.for_user(account.uid, account.gid)
+    if not ids.has_user(account.uid) or not ids.has_group(account.gid):
+        raise UsageError(
+            f"user {account.uid}:{account.gid}: no such id in the container's user namespace",
+            hint="larger ranges in /etc/subuid and /etc/subgid: subuid(5)",
+        )
+    return ids
 
 
 def _memory(request: RunRequest, host: Host) -> int:
     """Bytes of memory that may hold what the container writes. Only for one that goes away with its process, and only
     where there is plenty: half of what is available, from two gibibytes on."""
     if not request.remove or request.scratch == "disk":
+        return 0
+    if host.step("overlay-memory"):
         return 0
     available = host.available_memory()
     if request.scratch == "auto" and available < 2 << 30:

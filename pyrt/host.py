@@ -6,36 +6,78 @@ import os
 from functools import lru_cache
 
 from pyrt.errors import PrivilegeError
+from pyrt.ids import Ids
 from pyrt.values import dataclass
 
-SYS_ADMIN = 21  # capabilities(7)
+CHOWN, SETGID, SETUID, SYS_ADMIN = 0, 6, 7, 21  # capabilities(7)
 
-DOC_ROOTLESS = "run it as root; starting without root comes with the next release"
+FULL, USERNS, CHROOT, NONE = "full", "userns", "chroot", "none"  # the rungs, from the best one down (ARCHITECTURE.md)
+RUNGS = (FULL, USERNS, CHROOT)
+
+_entered: list[bool] = []
+_FREE = ("", "unconfined", "kernel")  # what attr/current says of a process that no profile confines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Facts about the calling process and its kernel.
+    """Facts about the calling process and its kernel, and the rung of the isolation ladder that it stands on.
 
-    ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows.
+    ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows. ``initial``: in the
+    kernel's first user namespace; ``alone``: in one with a single id. ``sandboxed``: somebody's seccomp filter or security profile is in force already. On the rung
+    "userns", ``ids`` are those of a container's user namespace, and ``steps`` what csrc/userns.c found: the errno of each step
+    by its name, 0 where it works. ``refused`` says for each rung above this one why it is not to be had.
     """
 
     uid: int
+    gid: int
     capabilities: int
     last_capability: int
+    initial: bool = True
+    alone: bool = False
+    sandboxed: bool = False
+    rung: str = FULL
+    ids: Ids | None = None
+    steps: tuple[tuple[str, int], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    entered: bool = False  # we are in the containers' user namespace ourselves: the worker
+
+    @staticmethod
+    def enter() -> None:
+        """From now on this process is a worker, in the containers' user namespace (pyrt.worker)."""
+        _entered.append(True)
 
     @classmethod
     def probe(cls, proc: str = "/proc") -> Host:
-        """Reads them: proc_pid_status(5). Raises PrivilegeError where there is no procfs: no container starts without it."""
+        """The facts alone: proc_pid_status(5), user_namespaces(7). ``pyrt.ladder`` finds the rung. Raises PrivilegeError where
+        there is no procfs: no container starts without it."""
         status = _read(f"{proc}/self/status")
         if not status:
             raise PrivilegeError(f"{proc}: no procfs is mounted there", hint="mount -t proc proc /proc")
-        effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+        uid_map = _read(f"{proc}/self/uid_map").split()
+        fields = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
         return cls(
             uid=os.geteuid(),
-            capabilities=int(effective, 16),
+            gid=os.getegid(),
+            capabilities=int(fields.get("CapEff", "0"), 16),
             last_capability=_last_capability(proc),
+            entered=bool(_entered),
+            initial=uid_map in ([], ["0", "0", str(2**32 - 1)]),
+            alone=len(uid_map) == 3 and uid_map[2] == "1",
+            sandboxed=fields.get("Seccomp", "0") != "0" or _read(f"{proc}/self/attr/current").strip("\0\n") not in _FREE,
         )
+
+    def step(self, name: str) -> int:
+        """The errno of a step of the probe, 0 where it works, or where nothing had to be probed."""
+        return dict(self.steps).get(name, 0)
+
+    @property
+    def held(self) -> int:
+        """The capabilities that a container may be given (bits): all, where the user namespace is its own."""
+        return (1 << self.last_capability + 1) - 1 if self.rung == USERNS else self.capabilities
+
+    def is_mapped_alone(self) -> bool:
+        """Whether a container has no other ids than one user and one group."""
+        return self.ids is not None and self.ids.is_single
 
     @staticmethod
     def available_memory(proc: str = "/proc") -> int:
@@ -55,16 +97,11 @@ class Host:
         """Whether the effective set has this bit."""
         return bool(self.capabilities >> capability & 1)
 
-    def require_full(self) -> None:
-        """The rung that this release has needs root with CAP_SYS_ADMIN. Raises PrivilegeError that says what is missing."""
-        if self.uid != 0:
-            raise PrivilegeError(f"starting a container: uid {self.uid} is not root", hint=DOC_ROOTLESS)
-        if not self.holds(SYS_ADMIN):
-            raise PrivilegeError(
-                "starting a container: root without CAP_SYS_ADMIN may neither mount nor make namespaces",
-                hint="inside docker: --cap-add SYS_ADMIN --security-opt seccomp=unconfined; "
-                "the rung that needs neither comes with a later release",
-            )
+    def require(self) -> None:
+        """Raises PrivilegeError where no container can be started, and says why."""
+        if self.rung == NONE:
+            why = "; ".join(reason for _, reason in self.refused)
+            raise PrivilegeError(f"starting a container: {why}", hint="pyrt doctor says what would change that")
 
 
 def start_time(pid: int, proc: str = "/proc") -> int:
@@ -92,5 +129,7 @@ def _read(path: str) -> str:
         return ""
     try:
         return os.read(fd, 1 << 16).decode("ascii", "replace")
+    except OSError:  # attr/current without a security module
+        return ""
     finally:
         os.close(fd)

@@ -14,6 +14,8 @@ import re
 from contextlib import suppress
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotFound, StoreError, UsageError
+from pyrt.host import Host
+from pyrt.ladder import namespace_ids
 from pyrt.local_image import layers_of, local, needs
 from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from pyrt.registry.source import Source
     from pyrt.resolution import Resolved
     from pyrt.store.ingest import Layer
+    from pyrt.store.layout import StoreLayout
     from pyrt.store.leases import Lease
     from pyrt.store.progress import Progress
 
@@ -71,6 +74,29 @@ def pull(
             return found
         if policy == "never":
             raise ImageNotFound(f"image {text}: not in the store, and may not be pulled", hint=f"pyrt pull {text}")
+    ids = namespace_ids(Host.probe())
+    if ids is None:
+        return _pulled(text, store, wanted, environ, progress)
+    from pyrt.worker import call
+
+    image: Image = call(ids, _pull_there, text, store.layout, wanted, dict(environ), events=progress or _ignored)
+    return image
+
+
+def _pull_there(
+    text: str, layout: StoreLayout, wanted: Platform | None, environ: Mapping[str, str], progress: Progress
+) -> Image:
+    """The worker's part: files of an image belong to ids that this process has only there."""
+    return _pulled(text, Store.of(layout), wanted, environ, progress)
+
+
+def _ignored(event: PullEvent) -> None:
+    """A progress display that nobody looks at."""
+
+
+def _pulled(
+    text: str, store: Store, wanted: Platform | None, environ: Mapping[str, str], progress: Progress | None
+) -> Image:
     source, reference = open_source(text, store, environ)
     try:
         return Pull(source, reference, text, store, wanted, progress).run()

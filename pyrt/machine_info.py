@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from pyrt import ladder
 from pyrt._version import VERSION
 from pyrt.container_run import default_isolation
 from pyrt.errors import PrivilegeError
-from pyrt.host import Host
 from pyrt.isolation import Barrier, Isolation
 from pyrt.store.records import RUNNING
 from pyrt.store.store import Store
@@ -40,7 +40,7 @@ def info(*, store: Store | None = None) -> Info:
         version=VERSION,
         kernel=kernel.release,
         architecture=kernel.machine,
-        isolation=_isolation(),
+        isolation=_isolation(store.layout.run),
         networks=("host", "none"),
         root=store.layout.root,
         run=store.layout.run,
@@ -50,10 +50,10 @@ def info(*, store: Store | None = None) -> Info:
     )
 
 
-def _isolation() -> Isolation:
+def _isolation(run: str) -> Isolation:
     try:
-        host = Host.probe()
-        host.require_full()
+        host = ladder.here(run)
+        host.require()
     except PrivilegeError as error:
         return Isolation(rung="none", barriers=(Barrier(name="containers", on=False, why=str(error)),))
     return default_isolation(host)

@@ -6,6 +6,7 @@ A plan can be printed, and compared in a test without a kernel.
 
 from __future__ import annotations
 
+from pyrt.ids import Ids
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -80,19 +81,21 @@ class Program:
     label: str = ""
     label_files: tuple[str, ...] = ()
     label_last: bool = False
+    keep_groups: bool = False  # the caller's supplementary ones: there are no ids for others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that C needs for one start. ``namespaces`` are names of clone(2)'s flags: pid, mount, uts, ipc, cgroup,
     network. ``newroot`` is an empty host directory to put the root together on. ``cgroup`` is a cgroup2 directory to start
-    in, "" for the caller's own."""
+    in, "" for the caller's own. ``ids`` are those of a user namespace to start in, None for the caller's own."""
 
     ops: tuple[Op, ...]
     namespaces: tuple[str, ...]
     newroot: str
     program: Program
     cgroup: str = ""
+    ids: Ids | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``pyrt run --dry-run`` prints it."""
@@ -103,6 +106,7 @@ class Plan:
             "namespaces": [*self.namespaces],
             "newroot": self.newroot,
             **({"cgroup": self.cgroup} if self.cgroup else {}),
+            **({"ids": self.ids.to_json()} if self.ids else {}),
             "operations": [op.to_json() for op in self.ops],
             "program": program,
         }

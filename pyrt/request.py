@@ -109,6 +109,8 @@ class RunRequest:
     uts: str = PRIVATE
     cgroupns: str = PRIVATE
     userns: str = HOST
+    isolation: str = ""  # the rung of the isolation ladder, "" for the best one that there is
+    min_isolation: str = ""  # no rung below this one
     devices: tuple[Device, ...] = ()
     device_rules: tuple[DeviceRule, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()

@@ -21,7 +21,7 @@ _NAMESPACES = {
 
 # What each step was about to do, for "cannot ...".
 _STEPS = {
-    "PREPARE": "prepare the start", "CLONE": "make the container's namespaces", "PRIVATE": "make the mounts private",
+    "PREPARE": "prepare the start", "USERNS": "enter the user namespace", "CLONE": "make the container's namespaces", "PRIVATE": "make the mounts private",
     "CGROUP": "join the cgroup", "SCRATCH": "write the container's own files below",
     "OVERLAY": "mount the layers", "ROOT": "mount the root directory", "RESOLVE": "make the mount point",
     "MKDIR": "make the directory", "MOUNT": "mount", "BIND": "bind the mount at", "SOURCE": "open the mount's source",
@@ -136,6 +136,7 @@ def payload(program: Program) -> bytes:
         | (lib.PYRT_DIE_WITH_PARENT if program.die_with_parent else 0)
         | (lib.PYRT_CONTROLLING_TTY if program.controlling_tty else 0)
         | (lib.PYRT_LABEL_LAST if program.label_last else 0)
+        | (lib.PYRT_KEEP_GROUPS if program.keep_groups else 0)
     )
     header.uid, header.gid, header.umask = program.uid, program.gid, program.umask
     header.bounding, header.permitted, header.ambient = program.bounding, program.permitted, 0
@@ -198,6 +199,11 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
         namespaces |= _NAMESPACES[name]
     error = ffi.new("struct pyrt_error *")
     fds: list[int] = []
+    namespace = -1
+    if plan.ids is not None:
+        from pyrt._native.userns import namespace as user_namespace
+
+        namespace = user_namespace(plan.ids)
     try:
         fds.append(_stage2())
         fds.append(sealed_memfd("pyrt-payload", payload(plan.program)))
@@ -212,6 +218,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
                 "namespaces": namespaces,
                 "newroot": newroot_text,
                 "cgroup": fds[2] if plan.cgroup else -1,
+                "userns": namespace,
                 "stage2": fds[0],
                 "payload": fds[1],
                 "stdio": list(stdio),

@@ -6,6 +6,7 @@ there are the specification's.
 
 from __future__ import annotations
 
+from pyrt.ids import Ids, Range
 from pyrt.values import dataclass
 
 TYPE_CHECKING = False
@@ -32,7 +33,8 @@ class SpecMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecDevice:
-    """config-linux.md, Devices. ``type`` is c, b or p; ``mode`` the permission bits."""
+    """config-linux.md, Devices. ``type`` is c, b or p; ``mode`` the permission bits. ``source`` is the host's node, for who may
+    make none."""
 
     path: str
     type: str
@@ -41,6 +43,7 @@ class SpecDevice:
     mode: int
     uid: int = 0
     gid: int = 0
+    source: str = ""
 
     def to_json(self) -> Json:
         return {
@@ -163,6 +166,7 @@ class Spec:
     sysctl: tuple[tuple[str, str], ...] = ()
     rootfs_propagation: str = "private"
     seccomp: str = ""
+    ids: Ids | None = None  # of a user namespace; root of the kernel's first one makes nodes and mounts what nobody else may
     annotations: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> Json:
@@ -177,6 +181,7 @@ class Spec:
             "annotations": dict(self.annotations),
             "linux": {
                 "namespaces": [{"type": name} for name in self.namespaces],
+                **(_mappings(self.ids) if self.ids else {}),
                 "devices": [device.to_json() for device in self.devices],
                 **({"resources": {"devices": self._devices_list()}} if self.device_rules else {}),
                 "maskedPaths": [*self.masked_paths],
@@ -189,3 +194,12 @@ class Spec:
     def _devices_list(self) -> list[Json]:
         """The first entry denies everything, as the specification wants it."""
         return [{"allow": False, "access": "rwm"}, *(rule.to_json() for rule in self.device_rules)]
+
+
+def _mappings(ids: Ids) -> Json:
+    """config-linux.md, User namespace mappings."""
+
+    def maps(ranges: tuple[Range, ...]) -> list[Json]:
+        return [{"containerID": one.inside, "hostID": one.outside, "size": one.count} for one in ranges]
+
+    return {"uidMappings": maps(ids.users), "gidMappings": maps(ids.groups)}

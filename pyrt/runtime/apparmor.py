@@ -10,7 +10,7 @@ import os
 from functools import lru_cache
 
 from pyrt.errors import Unsupported, UsageError
-from pyrt.host import Host
+from pyrt.host import FULL, Host
 from pyrt.request import UNCONFINED
 from pyrt.values import dataclass
 
@@ -122,7 +122,7 @@ def unloadable(host: Host, sys: str = "/sys") -> str:
     """Why this process cannot load a profile, "" where it can."""
     if not os.path.exists(f"{sys}/kernel/security/apparmor/.replace"):
         return f"no securityfs is mounted at {sys}/kernel/security"
-    if host.uid != 0 or not host.holds(MAC_ADMIN):
+    if host.rung != FULL or not host.holds(MAC_ADMIN):
         return f"profile {PROFILE} is not loaded, and loading it takes root with CAP_MAC_ADMIN"
     return "" if _parser() else f"profile {PROFILE} is not loaded, and {_PARSER} is not installed"
 

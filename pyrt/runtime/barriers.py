@@ -4,19 +4,53 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pyrt.errors import PrivilegeError, UsageError
+from pyrt.host import FULL, RUNGS, USERNS, Host
+from pyrt.ids import DIRECT, SINGLE, SUBORDINATE
 from pyrt.isolation import Barrier, Isolation
 from pyrt.oci.spec import Spec
-from pyrt.request import UNCONFINED
+from pyrt.request import HOST, UNCONFINED, RunRequest
 from pyrt.runtime.capabilities import DEFAULT
 
-FULL = "full"
 NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup", "network")  # of a full rung; a user namespace is another rung's
 
+_IDS = {
+    DIRECT: "root is no root outside of it; the ids of this place",
+    SUBORDINATE: "root is the caller outside of it, other users are subordinate ids",
+    SINGLE: "root is the caller outside of it, and there is no other user",
+}
 
-def of(spec: Spec, absent: tuple[tuple[str, str], ...] = ()) -> Isolation:
+
+def require(request: RunRequest, host: Host) -> None:
+    """Raises PrivilegeError for a barrier, or a thing, that was asked for and that this rung cannot give; UsageError for a rung
+    that there is not."""
+    for name in (request.isolation, request.min_isolation):
+        if name and name not in RUNGS:
+            raise UsageError(f"isolation {name!r}: not one of {', '.join(RUNGS)}")
+    least = request.min_isolation
+    if least and RUNGS.index(host.rung) > RUNGS.index(least):
+        why = dict(host.refused).get(least, "")
+        raise PrivilegeError(f"isolation {host.rung}, which is less than {least}: {why}", hint="pyrt doctor says what would change that")
+    if host.rung != USERNS:
+        return
+    asked = {
+        "--pid host": request.pid == HOST,
+        "--device-cgroup-rule": bool(request.device_rules),
+        "--device with less than rw": any(not {"r", "w"} <= set(device.permissions) for device in request.devices),
+        "--group-add": bool(request.group_add) and host.is_mapped_alone(),
+    }
+    for option, wanted in asked.items():
+        if wanted:
+            raise PrivilegeError(f"{option}: not to be had without root ({dict(host.refused).get(FULL, 'a user namespace')})")
+
+
+def of(spec: Spec, host: Host, absent: tuple[tuple[str, str], ...] = ()) -> Isolation:
     """The isolation of one container. ``absent`` are (barrier, reason) of what this machine cannot give."""
     process = spec.process
     return _of(
+        host.rung,
+        spec.ids.how if spec.ids else "",
+        any(mount.destination == "/proc" and mount.type == "bind" for mount in spec.mounts),
         spec.namespaces,
         process.capabilities.bounding,
         process.user.uid,
@@ -33,6 +67,9 @@ def of(spec: Spec, absent: tuple[tuple[str, str], ...] = ()) -> Isolation:
 
 @lru_cache(maxsize=64)
 def _of(
+    rung: str,
+    ids: str,
+    outer_proc: bool,
     namespaces: tuple[str, ...],
     bounding: tuple[str, ...],
     uid: int,
@@ -55,10 +92,12 @@ def _of(
     open_nodes = "CAP_MKNOD" in bounding and not device_rules
     nodes = f"{device_rules} rules of a cgroup" if device_rules else "only the nodes that pyrt made"
     return Isolation(
-        rung=FULL,
+        rung=rung,
         barriers=(
             *(barrier(f"{name} namespace", name in namespaces, off="the host's own") for name in NAMESPACES),
-            barrier("user namespace", "user" in namespaces, off="root is the host's root, with few capabilities"),
+            barrier("user namespace", bool(ids), _IDS.get(ids, ""), "root is the host's root, with few capabilities"),
+            *(barrier("own groups", False, off="the caller's supplementary groups stay") for _ in [0] if ids == SINGLE),
+            barrier("own /proc", not outer_proc, off="a fresh one is refused here: /proc shows what pyrt itself can see"),
             barrier("capabilities", len(beyond) < 20, f"{len(bounding)}{more}", f"all {len(bounding)} that pyrt has"),
             barrier("seccomp", bool(seccomp), seccomp, UNCONFINED),
             barrier("no_new_privs", no_new_privileges, "set-user-id gives nothing", "not asked for"),

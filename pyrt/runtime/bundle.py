@@ -12,6 +12,7 @@ import re
 import stat
 
 from pyrt.errors import Unsupported, UsageError
+from pyrt.ids import Ids
 from pyrt.oci.image import ImageConfig
 from pyrt.oci.spec import (
     Spec,
@@ -24,7 +25,7 @@ from pyrt.oci.spec import (
     SpecUser,
 )
 from pyrt.request import HOST, PRIVATE, UNCONFINED, Device, DeviceRule, Mount, RunRequest
-from pyrt.runtime import capabilities, rlimits, seccomp
+from pyrt.runtime import capabilities, etcfiles, rlimits, seccomp
 from pyrt.runtime.users import Account
 from pyrt.values import dataclass
 
@@ -67,6 +68,8 @@ class Surroundings:
     held: int
     apparmor_profile: str = ""
     selinux_label: str = ""
+    ids: Ids | None = None  # of the user namespace that the container starts in
+    fresh_proc: bool = True  # whether it may mount a procfs of its own
 
 
 def make(request: RunRequest, image: ImageConfig | None, account: Account, place: Surroundings) -> Spec:
@@ -74,12 +77,13 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
     cwd = working_directory(request, image)
     bounding = bounding_set(request, place.held)
     permitted = bounding if account.uid == 0 else 0
-    rules = device_rules(request, bounding)
+    rules = () if place.ids else device_rules(request, bounding)
+    alone = place.ids is not None and place.ids.is_single
     process = SpecProcess(
         args=arguments(request, image),
-        env=environment(request, image, account, place.hostname),
+        env=environment(request, image, account, place.hostname, alone=alone),
         cwd=cwd,
-        user=SpecUser(uid=account.uid, gid=account.gid, additional_gids=account.groups),
+        user=SpecUser(uid=account.uid, gid=account.gid, additional_gids=() if alone else account.groups),
         capabilities=SpecCapabilities(
             bounding=capabilities.names(bounding), permitted=capabilities.names(permitted)
         ),
@@ -102,7 +106,8 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
         domainname=request.domainname or "",
         process=process,
         mounts=mounts(request, image, place, open_nodes=request.privileged or bool(rules)),
-        namespaces=namespaces(request),
+        namespaces=(*namespaces(request), *(("user",) if place.ids else ())),
+        ids=place.ids,
         devices=devices(request),
         device_rules=rules,
         masked_paths=masked,
@@ -222,10 +227,12 @@ def arguments(request: RunRequest, image: ImageConfig | None) -> tuple[str, ...]
 
 
 def environment(
-    request: RunRequest, image: ImageConfig | None, account: Account, hostname: str
+    request: RunRequest, image: ImageConfig | None, account: Account, hostname: str, *, alone: bool = False
 ) -> tuple[str, ...]:
     """The whole environment, in docker's order; nothing of the caller's own is in it."""
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
+    if alone:
+        values["APT_CONFIG"] = etcfiles.APT_CONFIG
     if request.tty:
         values["TERM"] = "xterm"
     for text in image.env if image else ():
@@ -275,7 +282,7 @@ def mounts(
     ]
     rw = "rw" if request.privileged else "ro"
     defaults = [
-        SpecMount(destination="/proc", type="proc", source="proc", options=("nosuid", "noexec", "nodev")),
+        _proc(place),
         SpecMount(
             destination="/dev",
             type="tmpfs",
@@ -286,16 +293,37 @@ def mounts(
             destination="/dev/pts",
             type="devpts",
             source="devpts",
-            options=("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+            options=("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", *_tty_group(place)),
         ),
         _shared_memory(request),
         SpecMount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
-        SpecMount(destination="/sys", type="sysfs", source="sysfs", options=("nosuid", "noexec", "nodev", rw)),
+        _sys(request, place, rw),
         _CGROUP if not request.privileged else _replace_option(_CGROUP, "ro", "rw"),
     ]
     kept = [mount for mount in defaults if not _covered(mount.destination, taken)]
     wanted += [file for file in files if not _covered(file.destination, taken)]
     return (*kept, *sorted(wanted, key=lambda mount: mount.destination.count("/")))
+
+
+def _proc(place: Surroundings) -> SpecMount:
+    """A procfs of its own, or the one that pyrt sees: where that is masked (a pod), the kernel lets nobody mount a fresh one."""
+    bits = ("nosuid", "noexec", "nodev")
+    if place.fresh_proc:
+        return SpecMount(destination="/proc", type="proc", source="proc", options=bits)
+    return SpecMount(destination="/proc", type="bind", source="/proc", options=("rbind", "rslave", *bits))
+
+
+def _sys(request: RunRequest, place: Surroundings, access: str) -> SpecMount:
+    """A sysfs shows a network namespace, so a user namespace may mount one of its own network alone."""
+    bits = ("nosuid", "noexec", "nodev", access)
+    if place.ids is None or request.network == "none":
+        return SpecMount(destination="/sys", type="sysfs", source="sysfs", options=bits)
+    return SpecMount(destination="/sys", type="bind", source="/sys", options=("rbind", "rslave", *bits))
+
+
+def _tty_group(place: Surroundings) -> tuple[str, ...]:
+    """Terminals belong to the group tty, where there is an id for it."""
+    return ("gid=5",) if place.ids is None or place.ids.has_group(5) else ()
 
 
 def _shared_memory(request: RunRequest) -> SpecMount:
@@ -454,7 +482,7 @@ def thermal_throttles() -> tuple[str, ...]:
 
 def devices(request: RunRequest) -> tuple[SpecDevice, ...]:
     """The six nodes that every container has, and what was asked for; with --privileged every node of the host's /dev."""
-    nodes = [SpecDevice(path=f"/dev/{n}", type="c", major=a, minor=b, mode=0o666) for n, a, b in NODES]
+    nodes = [SpecDevice(path=f"/dev/{n}", type="c", major=a, minor=b, mode=0o666, source=f"/dev/{n}") for n, a, b in NODES]
     if request.privileged:
         known = {node.path for node in nodes}
         nodes += [node for node in host_devices() if node.path not in known]
@@ -478,10 +506,10 @@ def device_nodes(device: Device) -> list[SpecDevice]:
         return host_devices(device.source, target)
     if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
         raise UsageError(f"--device {device.source}: not a device node")
-    return [_node(target, status)]
+    return [_node(target, status, device.source)]
 
 
-def _node(path: str, status: os.stat_result) -> SpecDevice:
+def _node(path: str, status: os.stat_result, source: str) -> SpecDevice:
     return SpecDevice(
         path=path,
         type="c" if stat.S_ISCHR(status.st_mode) else "b",
@@ -490,6 +518,7 @@ def _node(path: str, status: os.stat_result) -> SpecDevice:
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,
+        source=source,
     )
 
 
@@ -509,5 +538,5 @@ def host_devices(root: str = "/dev", target: str = "/dev") -> list[SpecDevice]:
             except OSError:
                 continue
             if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-                found.append(_node(target + path.removeprefix(root), status))
+                found.append(_node(target + path.removeprefix(root), status, path))
     return found

@@ -56,6 +56,8 @@ _AT_MOST = tuple(
 # away (core(5): 0 means nothing to a pipe), and the seccomp profile keeps the 1.
 _NO_CORE = Limit(resource=rlimits.NUMBERS["core"], soft=1, hard=1, if_possible=True)
 
+OWNER_STAYS = 2**32 - 1  # chown(2): -1
+
 # Their place must be a directory of the image itself: what is mounted there is trusted afterwards.
 _REAL = ("/proc", "/sys", "/dev")
 
@@ -107,13 +109,14 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
     if in_cgroup:
         # Not by a flag of clone, which would take the caller's cgroups for the roots of the namespace.
         namespaces = tuple(name for name in namespaces if name != "cgroup")
+    namespaces = tuple(name for name in namespaces if name != "user")  # entered, not made: Plan.ids
     ops = [
         *(Op("join", target=file) for file in place.joins),
         *([Op("cgroup_namespace")] if in_cgroup and "cgroup" in spec.namespaces else []),
         Op("private", mount_flags=MS_REC | (MS_SLAVE if spec.rootfs_propagation == "slave" else MS_PRIVATE)),
         *_scratch(root, place),
         *([Op("proc")] if label(spec, with_init=place.with_init)[0] else []),
-        _root(root, place, devices=bool(spec.device_rules) or "CAP_MKNOD" in spec.process.capabilities.bounding),
+        _root(root, place, devices=_opens_devices(spec), in_userns=spec.ids is not None),
         *_mounts(spec, place, own_dev),
         *(Op("sysctl", target="sys/" + name.replace(".", "/"), data=value) for name, value in spec.sysctl),
         *_covers("mask", spec.masked_paths),
@@ -131,6 +134,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         namespaces=namespaces,
         newroot=f"{place.directory}/root",
         cgroup=place.cgroup,
+        ids=spec.ids,
         program=_program(spec, place),
     )
 
@@ -155,12 +159,17 @@ def _scratch(root: OverlayRoot | PlainRoot, place: Placement) -> list[Op]:
     ]
 
 
-def _root(root: OverlayRoot | PlainRoot, place: Placement, *, devices: bool) -> Op:
-    """A layer can hold a node for the host's disk that everybody may open, so no node of the root opens, unless a cgroup
-    has rules for it or the container may make nodes anyway (MKNOD)."""
+def _opens_devices(spec: Spec) -> bool:
+    """Whether nodes of the root may open: a cgroup has rules for them, or the container may make nodes anyway (MKNOD), which
+    nobody may in a user namespace."""
+    return bool(spec.device_rules) or ("CAP_MKNOD" in spec.process.capabilities.bounding and spec.ids is None)
+
+
+def _root(root: OverlayRoot | PlainRoot, place: Placement, *, devices: bool, in_userns: bool) -> Op:
+    """A layer can hold a node for the host's disk that everybody may open, so no node of the root opens but where it has to."""
     if isinstance(root, PlainRoot):
         return Op("root", source=root.path, flags=("recursive",) if devices else ("recursive", "nodev"))
-    flags = ("volatile",) if root.volatile else ()
+    flags = (*(("volatile",) if root.volatile else ()), *(("userxattr",) if in_userns else ()))
     base = place.directory
     layers = "\0".join(root.layers or (f"{base}/lower",)) + "\0"
     bits = 0 if devices else MS_NODEV
@@ -173,9 +182,9 @@ def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
         if mount.type == "volume":
             ops += _volume(spec, mount)
             continue
-        ops.append(_bind(mount) if mount.type == "bind" else _filesystem(mount))
+        ops.append(_bind(mount, in_userns=spec.ids is not None) if mount.type == "bind" else _filesystem(mount))
         if own_dev and mount.destination == "/dev":
-            ops += [_node(device) for device in spec.devices]
+            ops += [_node(device) if spec.ids is None else _bound_node(device) for device in spec.devices]
             ops += _DEV_LINKS
     return ops
 
@@ -183,8 +192,13 @@ def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
 def _volume(spec: Spec, mount: SpecMount) -> list[Op]:
     """An anonymous volume. Where the root is writable the place itself is one; where it is not, it is kept open."""
     read_only = [Op("readonly", target=mount.destination)] if "ro" in mount.options else []
-    made = Op("volume", target=mount.destination) if spec.root_readonly else Op("mkdir", target=mount.destination, mode=0o755)
+    made = Op("volume", target=mount.destination) if spec.root_readonly else _directory(mount.destination)
     return [made, *read_only]
+
+
+def _directory(path: str) -> Op:
+    """Owned by whoever makes it: root, or the single id that there is."""
+    return Op("mkdir", target=path, mode=0o755, uid=OWNER_STAYS, gid=OWNER_STAYS)
 
 
 @lru_cache(maxsize=256)
@@ -208,10 +222,12 @@ def split_options(options: tuple[str, ...]) -> tuple[int, str]:
     return flags, ",".join(own)
 
 
-def _bind(mount: SpecMount) -> Op:
+def _bind(mount: SpecMount, *, in_userns: bool) -> Op:
     flags = tuple(_BIND_FLAGS[option] for option in mount.options if option in _BIND_FLAGS)
     if mount.destination.removeprefix("/proc/") in PROC_FILES:
         flags += ("on_proc",)
+    if in_userns and mount.source == mount.destination in ("/proc", "/sys"):
+        flags += ("real_directory",)
     propagation = next((_PROPAGATION[option] for option in mount.options if option in _PROPAGATION), 0)
     return Op("bind", target=mount.destination, source=mount.source, flags=flags, mount_flags=propagation)
 
@@ -227,6 +243,12 @@ def _node(device: SpecDevice) -> Op:
         uid=device.uid,
         gid=device.gid,
     )
+
+
+@lru_cache(maxsize=256)
+def _bound_node(device: SpecDevice) -> Op:
+    """A node of the host's, where none can be made."""
+    return Op("bind", target=device.path, source=device.source, flags=("nosuid", "noexec"))
 
 
 def _program(spec: Spec, place: Placement) -> Program:
@@ -255,6 +277,7 @@ def _program(spec: Spec, place: Placement) -> Program:
         label=words,
         label_files=files,
         label_last=last,
+        keep_groups=spec.ids is not None and spec.ids.is_single,
     )
 
 

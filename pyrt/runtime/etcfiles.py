@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pyrt.errors import UsageError
 
+# apt changes to a user of its own and looks whether it has become that: with a single id it must not try (apt.conf(5)).
+APT_CONFIG = "/run/pyrt/apt.conf"
+APT_AS_ROOT = 'APT::Sandbox::User "root";\n'
 
 def hostname(name: str) -> str:
     """/etc/hostname."""

@@ -17,7 +17,7 @@ from pyrt._version import VERSION
 from pyrt.errors import UsageError
 from pyrt.host import Host
 from pyrt.oci.limits import JSON_BYTES
-from pyrt.values import dataclass
+from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 DEFAULT_PROFILE = os.path.join(os.path.dirname(__file__), "seccomp.json")
 
-_COMPILER = 1  # to be counted up when the same profile gives another filter
+_COMPILER = 2  # to be counted up when the same profile gives another filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +41,38 @@ class Source:
     content: bytes = b""
 
 
-def compiled(profile: str, *, capabilities: int, cache: str) -> bytes:
+def compiled(profile: str, *, capabilities: int, cache: str, emulate_root: bool = False) -> bytes:
     """The filter, an array of struct sock_filter, of a container with this bounding set (bits).
 
-    ``profile`` is the path of a file in docker's or the OCI's format, or DEFAULT for our own. ``cache`` is a directory of ours
-    for compiled filters, "" for none. Raises UsageError and Unsupported for what cannot be used in the profile.
+    ``profile`` is the path of a file in docker's or the OCI's format, DEFAULT for our own, "" for none. ``cache`` is a directory
+    of ours for compiled filters, "" for none. With ``emulate_root`` the calls that need ids which are not there do nothing and
+    succeed (root_emulation). Raises UsageError and Unsupported for what cannot be used in the profile.
     """
+    if not profile and not emulate_root:
+        return b""
     machine, kernel = Host.kernel()
-    return _filter(_source(profile), capabilities, machine, kernel, cache)
+    return _filter(_source(profile), capabilities, machine, kernel, cache, emulate_root)
 
 
 def resolved(profile: str, *, capabilities: int) -> dict[str, Any]:
     """The rules that hold for such a container, as ``linux.seccomp`` of the OCI runtime specification."""
     machine, kernel = Host.kernel()
-    return _policy(_source(profile), capabilities, machine, kernel).to_json()
+    return _policy(_source(profile), capabilities, machine, kernel, False).to_json()
 
 
 @lru_cache(maxsize=16)
-def _filter(source: Source, capabilities: int, machine: str, kernel: tuple[int, int], cache: str) -> bytes:
-    key = f"{_COMPILER} {VERSION} {machine} {kernel[0]}.{kernel[1]} {capabilities:x} {source.identity}".encode()
+def _filter(
+    source: Source, capabilities: int, machine: str, kernel: tuple[int, int], cache: str, emulate_root: bool
+) -> bytes:
+    facts = (_COMPILER, VERSION, machine, f"{kernel[0]}.{kernel[1]}", f"{capabilities:x}", int(emulate_root), source.identity)
+    key = " ".join(map(str, facts)).encode()
     path = f"{cache}/{zlib.crc32(key) & 0xFFF:03x}"
     found = _cached(path, key) if cache else b""
     if found:
         return found
     from pyrt.runtime.seccomp_filter import compile_policy
 
-    policy = _policy(source, capabilities, machine, kernel)
+    policy = _policy(source, capabilities, machine, kernel, emulate_root)
     try:
         made = compile_policy(policy)
     except UsageError as error:
@@ -80,15 +86,21 @@ def _name(path: str) -> str:
     return f"seccomp profile {path}"
 
 
-def _policy(source: Source, capabilities: int, machine: str, kernel: tuple[int, int]) -> Policy:
-    from pyrt.runtime import seccomp_policy, seccomp_profile
+def _policy(source: Source, capabilities: int, machine: str, kernel: tuple[int, int], emulate_root: bool) -> Policy:
+    from pyrt.runtime import root_emulation, seccomp_policy, seccomp_profile
 
-    content = source.content or _content(source.path)
-    profile = seccomp_profile.read(content, _name(source.path))
-    return seccomp_policy.resolve(profile, capabilities=capabilities, machine=machine, kernel=kernel)
+    if source.path:
+        content = source.content or _content(source.path)
+        profile = seccomp_profile.read(content, _name(source.path))
+        policy = seccomp_policy.resolve(profile, capabilities=capabilities, machine=machine, kernel=kernel)
+    else:
+        policy = seccomp_policy.open_to_all(machine)
+    return replace(policy, first=root_emulation.RULES) if emulate_root else policy
 
 
 def _source(profile: str) -> Source:
+    if not profile:
+        return Source(path="", identity="none")
     if profile != DEFAULT:
         content = _content(profile)
         return Source(path=profile, identity=_digest(content), content=content)

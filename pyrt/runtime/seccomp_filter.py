@@ -108,6 +108,9 @@ def _chains(policy: Policy, abi: str) -> dict[int, Chain]:
             if chain and not chain[0][0]:
                 continue
             chains[numbers[name]] = chain + alternatives if rule.conditions else alternatives
+    for rule in policy.first:
+        for number in (numbers[name] for name in rule.names if name in numbers):
+            chains[number] = _alternatives(rule) + (chains.get(number, ()) if rule.conditions else ())
     return chains
 
 

@@ -286,13 +286,16 @@ class NoUnpacker:
 def extractor(root: int) -> Unpacker:
     """The extractor of a thread that was started for it, with a umask of its own.
 
-    Without root every file is the caller's: only root may give files away, and set trusted xattrs (xattr(7)).
+    Without root every file is the caller's: only root may give files away, to ids that there are. Extended attributes of the
+    class "trusted" are for root with CAP_SYS_ADMIN, not of a user namespace (xattr(7)).
     """
     from pyrt._native.extract import Extractor, private_umask
+    from pyrt.host import CHOWN, SYS_ADMIN, Host
 
-    privileged = os.geteuid() == 0
-    xattr = "trusted" if privileged else "user"
-    return Extractor(root, overlay_xattr=xattr, chown=privileged, umask_is_zero=private_umask())
+    host = Host.probe()
+    xattr = "trusted" if host.initial and host.holds(SYS_ADMIN) else "user"
+    chown = host.uid == 0 and host.holds(CHOWN) and not host.alone
+    return Extractor(root, overlay_xattr=xattr, chown=chown, umask_is_zero=private_umask())
 
 
 class Counter:

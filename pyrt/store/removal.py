@@ -10,12 +10,35 @@ from __future__ import annotations
 import errno
 import os
 
+from pyrt.errors import PyrtError
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str) -> tuple[str, ...]:
     """Delete what can be deleted at ``path``; the reasons why the rest could not ("name: why"), empty when all is gone.
+
+    Where that is because others own it, it is done again in the user namespace whose ids they are.
     """
+    failures = remove_own(path)
+    if not failures:
+        return ()
+    from pyrt.host import Host
+    from pyrt.ladder import namespace_ids
+    from pyrt.worker import call
+
+    ids = namespace_ids(Host.probe())
+    if ids is None:
+        return failures
+    try:
+        again: tuple[str, ...] = call(ids, remove_own, path)
+    except PyrtError:
+        return failures
+    return again
+
+
+def remove_own(path: str) -> tuple[str, ...]:
+    """``remove_tree`` with what this process may do itself."""
     failures: list[str] = []
     parent = os.open(os.path.dirname(path), DIRECTORY)
     try:

@@ -1,0 +1,174 @@
+"""The isolation ladder: the best rung that this place has, found by trying, and remembered until the next boot.
+
+    full      root with CAP_SYS_ADMIN in the first user namespace
+    userns    a user namespace of our own
+    chroot    uid 0 that may chroot, and nothing else
+    none      with the exact cause
+
+What is remembered is an answer to a question: who asks, from which namespaces, under which filter. Another one asks anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from functools import lru_cache
+
+from pyrt.errors import PrivilegeError
+from pyrt.host import CHROOT, FULL, NONE, SETGID, SETUID, SYS_ADMIN, USERNS, Host, boot_id
+from pyrt.ids import DIRECT, ENOUGH, SUBORDINATE, Ids, Range
+from pyrt.values import replace
+
+_NEEDED = ("unshare", "map", "namespaces", "private", "directory", "tmpfs")  # without these there is no rung "userns"
+
+
+def here(run: str, isolation: str = "") -> Host:
+    """The place of this process. ``run`` is the run directory of the store, where the answer is kept. ``isolation`` asks for one
+    rung by its name.
+
+    Raises PrivilegeError where the rung that is asked for is not to be had.
+    """
+    host = _found(Host.probe(), run)
+    if not isolation or host.rung == isolation:
+        return host
+    lower = _lower(host, run, isolation)
+    if lower is None:
+        why = dict(host.refused).get(isolation, f"this place has {host.rung}")
+        raise PrivilegeError(f"isolation {isolation}: {why}", hint="pyrt doctor says what would change that")
+    return lower
+
+
+def namespace_ids(host: Host) -> Ids | None:
+    """The ids of the user namespace in which files with foreign owners can be had, None where that is this one: root has it,
+    and the worker is in it."""
+    return None if host.uid == 0 and (host.initial or host.entered) and host.holds(SYS_ADMIN) else _ids(host)
+
+
+@lru_cache(maxsize=16)
+def _found(host: Host, run: str) -> Host:
+    if host.uid == 0 and host.initial and host.holds(SYS_ADMIN):
+        if not host.sandboxed:
+            return host
+        steps = _steps(host, run, inside=True)
+        if _works(steps):
+            return replace(host, steps=steps)
+    return _unprivileged(host, _steps(host, run))
+
+
+def _unprivileged(host: Host, steps: tuple[tuple[str, int], ...]) -> Host:
+    not_full = (FULL, _not_full(host))
+    if _works(steps):
+        return replace(host, rung=USERNS, ids=_ids(host), steps=steps, refused=(not_full,))
+    step, number = next(((name, number) for name, number in steps if name in _NEEDED and number), ("start", 0))
+    no_userns = (USERNS, f"user namespace: {step}: {os.strerror(number) if number else 'no answer'}")
+    refused = (not_full, no_userns)
+    if host.uid == 0 and dict(steps).get("chroot") == 0:
+        return replace(host, rung=CHROOT, steps=steps, refused=refused)
+    no_chroot = (CHROOT, f"uid {host.uid} is not root" if host.uid else "chroot: no CAP_SYS_CHROOT")
+    return replace(host, rung=NONE, steps=steps, refused=(*refused, no_chroot))
+
+
+def _lower(host: Host, run: str, isolation: str) -> Host | None:
+    """The place on a rung below its best one."""
+    if host.rung == FULL and isolation == USERNS:
+        lower = _unprivileged(Host.probe(), _steps(Host.probe(), run))
+        return lower if lower.rung == USERNS else None
+    if host.rung in (FULL, USERNS) and isolation == CHROOT and host.uid == 0:
+        return replace(Host.probe(), rung=CHROOT, refused=host.refused)
+    return None
+
+
+def _not_full(host: Host) -> str:
+    if host.uid:
+        return f"uid {host.uid} is not root"
+    if not host.holds(SYS_ADMIN):
+        return "root without CAP_SYS_ADMIN"
+    return "root of a user namespace only" if not host.initial else "a filter or profile forbids mounts"
+
+
+def _works(steps: tuple[tuple[str, int], ...]) -> bool:
+    return bool(steps) and steps[-1][0] == "proc" and not any(number for name, number in steps if name in _NEEDED)
+
+
+def _ids(host: Host) -> Ids:
+    """The most that a container's user namespace can map here."""
+    users, groups = _own("uid_map"), _own("gid_map")
+    if host.uid == 0 and host.holds(SETUID) and host.holds(SETGID) and min(map(_count, (users, groups))) >= ENOUGH:
+        return Ids(how=DIRECT, users=users, groups=groups)
+    from pyrt.subordinate import ranges
+
+    found = ranges(host.uid)
+    if found is not None:
+        own_user, own_group = Range(0, host.uid, 1), Range(0, host.gid, 1)
+        return Ids(how=SUBORDINATE, users=(own_user, *found[0]), groups=(own_group, *found[1]))
+    return Ids.single(host.uid, host.gid)
+
+
+def _own(name: str) -> tuple[Range, ...]:
+    """The ids of the namespace where we are, each as itself; no more than 2**16 of the first one's, where files have others."""
+    with open(f"/proc/self/{name}", encoding="ascii") as file:
+        rows = [[int(word) for word in line.split()] for line in file]
+    return tuple(Range(inside, inside, count) for inside, _, count in rows)
+
+
+def _count(ranges: tuple[Range, ...]) -> int:
+    return sum(one.count for one in ranges)
+
+
+def _steps(host: Host, run: str, *, inside: bool = False) -> tuple[tuple[str, int], ...]:
+    """What the probe found, remembered in the store's run directory."""
+    path = f"{run}/{'full' if inside else 'userns'}.probe"
+    key = _key(host)
+    with suppress(OSError, ValueError):
+        with open(path, encoding="ascii") as file:
+            first, *rest = file.read().splitlines()
+        if first == key:
+            return tuple((name, int(number)) for name, _, number in (line.partition(" ") for line in rest))
+    found = _probed(run, inside)
+    with suppress(OSError):
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write("\n".join([key, *(f"{name} {number}" for name, number in found)]))
+        os.rename(temporary, path)
+    return found
+
+
+def _probed(run: str, inside: bool) -> tuple[tuple[str, int], ...]:
+    """Asks the kernel, in a directory that one process uses at a time; what a killed one has left there goes first."""
+    from pyrt._native.userns import probe
+
+    directory = f"{run}/probe"
+    with suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _clear(directory)
+        found = tuple(probe(directory, inside=inside).items())
+        _clear(directory)
+    finally:
+        os.close(lock)
+    return found
+
+
+def _clear(directory: str) -> None:
+    """Removes what csrc/userns.c makes, and what overlayfs leaves in its work directory, which nobody may read."""
+    with suppress(OSError):
+        os.chmod(f"{directory}/work/work", 0o700)
+    for place, directories, files in os.walk(directory, topdown=False):
+        for name in files:
+            os.unlink(f"{place}/{name}")
+        for name in directories:
+            os.rmdir(f"{place}/{name}")
+
+
+def _key(host: Host) -> str:
+    """Everything that the answer depends on and that can differ within one boot."""
+    places = [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "mnt", "pid")]
+    limit = ""
+    with suppress(OSError), open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
+        limit = file.read().strip()
+    return " ".join(
+        [boot_id(), str(host.uid), str(host.gid), f"{host.capabilities:x}", str(int(host.sandboxed)), limit, *places]
+    )
