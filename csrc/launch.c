@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,6 +80,26 @@ static void close_listed(int list, int first) {
         }
 }
 
+/* Who is not root loses all capabilities by the exec of stage2, which needs them to give up the rest: in a user namespace where
+ * the caller is another user than root they are made ambient (capabilities(7)). stage2 clears that. */
+static int keep_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (geteuid() == 0)
+        return 0;
+    if (syscall(SYS_capget, &header, data) < 0)
+        return -1;
+    for (int half = 0; half < 2; half++)
+        data[half].inheritable = data[half].permitted;
+    if (syscall(SYS_capset, &header, data) < 0)
+        return -1;
+    for (int capability = 0; capability < 64; capability++)
+        if (data[capability / 32].permitted >> capability % 32 & 1 &&
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
+            return -1;
+    return 0;
+}
+
 struct child {
     struct pyrt_walk walk;
     int status; /* the write end */
@@ -130,6 +152,10 @@ static int run_child(void *argument) {
     if (pyrt_walk_operations(&child->walk) < 0)
         return 1;
     child->walk.index = -1;
+    if (launch->userns >= 0 && keep_capabilities() < 0) {
+        pyrt_walk_fail(&child->walk, PYRT_AT_USERNS, "capabilities");
+        return 1;
+    }
     int count = count_fds(child);
     if (arrange_fds(child, count) < 0) {
         pyrt_walk_fail(&child->walk, PYRT_AT_FDS, "");

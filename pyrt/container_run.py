@@ -42,6 +42,7 @@ from pyrt.runtime.tree import ImageTree
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
 from pyrt.store.store import Store
 from pyrt.values import dataclass, replace
+from pyrt.worker import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
     from pyrt.runtime.cgroup import Cgroup
+    from pyrt.store.layout import StoreLayout
     from pyrt.store.progress import Progress
 
 PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
@@ -269,7 +271,8 @@ def prepared(
         held = store.containers.create(record)
         undo.callback(_let_go, held)
     _write_cidfile(request, held)
-    return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=barriers.of(spec, host, (("AppArmor", confined.why),)))
+    isolation = barriers.of(spec, host, (("AppArmor", confined.why),))
+    return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=isolation)
 
 
 def default_isolation(host: Host) -> Isolation:
@@ -303,7 +306,7 @@ def planned(
 ) -> tuple[Spec, Plan, Cgroup | None]:
     """What the container will be, what C shall do for it, and its cgroup if it needs one, which is not made yet. What it
     writes is on ``memory`` bytes of a tmpfs, 0 for disk. ``profile`` is AppArmor's, "" for none."""
-    account = _account(request, root)
+    account = _account(request, root, host.ids)
     ids = _ids(host, account)
     alone = ids is not None and ids.is_single
     name = _hostname(request, container_id)
@@ -315,7 +318,7 @@ def planned(
         hostname=name,
         root_path=request.rootfs or f"{directory}/root",
         etc_files=tuple((etcfiles.APT_CONFIG if file == _APT_CONF else f"/{file}", f"{directory}/{file}") for file, _ in files),
-        volumes=_volumes(request, root, store, fill=fill_volumes),
+        volumes=_volumes(request, root, store, host.ids, fill=fill_volumes),
         held=host.held,
         apparmor_profile=profile,
         selinux_label=_selinux_label(request),
@@ -485,12 +488,22 @@ def _write_cidfile(request: RunRequest, held: Held) -> None:
         file.write(held.record.id)
 
 
-def _account(request: RunRequest, root: Root) -> users.Account:
+def _account(request: RunRequest, root: Root, ids: Ids | None) -> users.Account:
     """Who the program runs as. An image's layers never change, so what they say of a user is read once."""
     if root.image is None:
         return users.find(request.user or "", request.group_add, root.tree)
     user = request.user if request.user is not None else root.image.config.user
-    return _account_of_layers(root.layers, user, request.group_add)
+    try:
+        return _account_of_layers(root.layers, user, request.group_add)
+    except PermissionError:  # a passwd that only an image's own root may read
+        if ids is None:
+            raise
+        account: users.Account = call(ids, _account_there, root.layers, user, request.group_add)
+        return account
+
+
+def _account_there(layers: tuple[str, ...], user: str, group_add: tuple[str, ...]) -> users.Account:
+    return users.find(user, group_add, ImageTree(layers))
 
 
 @lru_cache(maxsize=256)
@@ -510,22 +523,33 @@ def _selinux_label(request: RunRequest) -> str:
     return selinux.choose(request.label)
 
 
-def _volumes(request: RunRequest, root: Root, store: Store, *, fill: bool) -> tuple[tuple[str, str], ...]:
+def _volumes(
+    request: RunRequest, root: Root, store: Store, ids: Ids | None, *, fill: bool
+) -> tuple[tuple[str, str], ...]:
     """Where each named volume is, made and filled where it is new; a missing host directory of ``-v`` is made too."""
     found = []
     for mount in request.mounts:
         target = bundle.normal(mount.target)
         if mount.kind == "volume" and mount.source:
-            copied = mount.copy and root.image is not None
-            content = partial(copy_up.copy_up, root.tree, target) if copied else lambda directory: None
-            path = store.volumes.use(mount.source, content) if fill else store.volumes.path(mount.source)
-            found.append((target, path))
+            layers = root.layers if mount.copy and root.image is not None else ()
+            if not fill:
+                found.append((target, store.volumes.path(mount.source)))
+            elif ids is None or store.volumes.ready(mount.source):
+                found.append((target, _use_volume(store.layout, mount.source, target, layers)))
+            else:
+                found.append((target, call(ids, _use_volume, store.layout, mount.source, target, layers)))
         elif mount.kind == "bind" and not os.path.exists(mount.source):
             if not mount.create_source:
                 raise UsageError(f"bind mount {mount.source}: no such file or directory")
             if fill:
                 _make_source(mount.source)
     return tuple(found)
+
+
+def _use_volume(layout: StoreLayout, name: str, target: str, layers: tuple[str, ...]) -> str:
+    """A named volume's directory; a new one gets what the layers have at ``target``, with its owners."""
+    content = partial(copy_up.copy_up, ImageTree(layers), target) if layers else lambda directory: None
+    return Store.of(layout).volumes.use(name, content)
 
 
 def _make_source(path: str) -> None:

@@ -12,6 +12,7 @@ from pyrt.values import dataclass
 CHOWN, SETGID, SETUID, SYS_ADMIN = 0, 6, 7, 21  # capabilities(7)
 
 FULL, USERNS, CHROOT, NONE = "full", "userns", "chroot", "none"  # the rungs, from the best one down (ARCHITECTURE.md)
+DOCTOR = "pyrt doctor says what would change that"
 RUNGS = (FULL, USERNS, CHROOT)
 
 _entered: list[bool] = []
@@ -23,9 +24,10 @@ class Host:
     """Facts about the calling process and its kernel, and the rung of the isolation ladder that it stands on.
 
     ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows. ``initial``: in the
-    kernel's first user namespace; ``alone``: in one with a single id. ``sandboxed``: somebody's seccomp filter or security profile is in force already. On the rung
-    "userns", ``ids`` are those of a container's user namespace, and ``steps`` what csrc/userns.c found: the errno of each step
-    by its name, 0 where it works. ``refused`` says for each rung above this one why it is not to be had.
+    kernel's first user namespace; ``alone``: in one with a single id. ``sandboxed``: somebody's seccomp filter or security
+    profile is in force already. On the rung "userns", ``ids`` are those of a container's user namespace, and ``steps`` what
+    csrc/userns.c found: the errno of each step by its name, 0 where it works. ``refused`` says for each rung above this one
+    why it is not to be had.
     """
 
     uid: int
@@ -101,7 +103,7 @@ class Host:
         """Raises PrivilegeError where no container can be started, and says why."""
         if self.rung == NONE:
             why = "; ".join(reason for _, reason in self.refused)
-            raise PrivilegeError(f"starting a container: {why}", hint="pyrt doctor says what would change that")
+            raise PrivilegeError(f"starting a container: {why}", hint=DOCTOR)
 
 
 def start_time(pid: int, proc: str = "/proc") -> int:

@@ -79,8 +79,8 @@ def pull(
         return _pulled(text, store, wanted, environ, progress)
     from pyrt.worker import call
 
-    image: Image = call(ids, _pull_there, text, store.layout, wanted, dict(environ), events=progress or _ignored)
-    return image
+    there: Image = call(ids, _pull_there, text, store.layout, wanted, dict(environ), events=progress or _ignored)
+    return there
 
 
 def _pull_there(

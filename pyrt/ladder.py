@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from pyrt.errors import PrivilegeError
-from pyrt.host import CHROOT, FULL, NONE, SETGID, SETUID, SYS_ADMIN, USERNS, Host, boot_id
+from pyrt.host import CHROOT, DOCTOR, FULL, NONE, SETGID, SETUID, SYS_ADMIN, USERNS, Host, boot_id
 from pyrt.ids import DIRECT, ENOUGH, SUBORDINATE, Ids, Range
 from pyrt.values import replace
 
@@ -24,8 +24,8 @@ _NEEDED = ("unshare", "map", "namespaces", "private", "directory", "tmpfs")  # w
 
 
 def here(run: str, isolation: str = "") -> Host:
-    """The place of this process. ``run`` is the run directory of the store, where the answer is kept. ``isolation`` asks for one
-    rung by its name.
+    """The place of this process. ``run`` is the run directory of the store, where the answer is kept. ``isolation`` asks for
+    one rung by its name.
 
     Raises PrivilegeError where the rung that is asked for is not to be had.
     """
@@ -35,7 +35,7 @@ def here(run: str, isolation: str = "") -> Host:
     lower = _lower(host, run, isolation)
     if lower is None:
         why = dict(host.refused).get(isolation, f"this place has {host.rung}")
-        raise PrivilegeError(f"isolation {isolation}: {why}", hint="pyrt doctor says what would change that")
+        raise PrivilegeError(f"isolation {isolation}: {why}", hint=DOCTOR)
     return lower
 
 

@@ -14,6 +14,8 @@ import time
 from contextlib import suppress
 
 from pyrt.errors import NoSpace, PyrtError, StoreError
+from pyrt.host import Host
+from pyrt.ladder import namespace_ids
 from pyrt.oci.digest import Digest
 from pyrt.store import check as look
 from pyrt.store import check_records, mend
@@ -23,16 +25,17 @@ from pyrt.store.leases import STORE_LOCK, lease
 from pyrt.store.locks import hold
 from pyrt.store.problems import Checked, Problem
 from pyrt.store.reunpack import unpacked_again
+from pyrt.store.store import Store
 from pyrt.store.sweep import sweep
 from pyrt.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pyrt.store.check import Told
     from pyrt.store.images import ImageRecord
-    from pyrt.store.store import Store
+    from pyrt.store.layout import StoreLayout
 
 SECOND_LOOK = 0.1  # seconds: whoever was just making or removing a container has done it by then
 
@@ -55,6 +58,23 @@ def check(
 ) -> Report:
     """Everything that is wrong with a store. ``told(what, done, of)`` hears how far it is. Raises StoreError where the store
     cannot be read at all."""
+    ids = namespace_ids(Host.probe())
+    if ids is None:
+        return _checked(store, repair, environ, told)
+    from pyrt.worker import call
+
+    report: Report = call(ids, _check_there, store.layout, repair, dict(environ), events=lambda event: told(*event))
+    return report
+
+
+def _check_there(
+    layout: StoreLayout, repair: bool, environ: Mapping[str, str], report: Callable[[tuple[str, int, int]], None]
+) -> Report:
+    """The worker's part: it alone can read what belongs to a container's other ids."""
+    return _checked(Store.of(layout), repair, environ, lambda *progress: report(progress))
+
+
+def _checked(store: Store, repair: bool, environ: Mapping[str, str], told: Told) -> Report:
     if not is_writable(store):
         found, inventory = _look(store, told)
         return Report(problems=tuple(found), checked=_count(store, inventory))

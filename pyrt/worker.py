@@ -8,8 +8,6 @@ the way are pickled through pipes. Both ends are pyrt of the same version, on th
 from __future__ import annotations
 
 import os
-import pickle
-import signal
 import sys
 
 from pyrt.errors import PyrtError, StartError
@@ -26,12 +24,13 @@ _SERVE = "import sys; sys.path[:] = {path!r}; from pyrt.worker import serve; ser
 
 
 def call(ids: Ids, function: Callable[..., Any], *arguments: Any, events: Callable[[Any], None] | None = None) -> Any:
-    """``function(*arguments)`` in the user namespace with these ids, or ``function(*arguments, report)`` with ``events``: whatever
-    is given to ``report`` there comes out of ``events`` here.
+    """``function(*arguments)`` in the user namespace with these ids, or ``function(*arguments, report)`` with ``events``:
+    whatever is given to ``report`` there comes out of ``events`` here.
 
-    ``function`` is one of a module's own. Raises what it raises; StartError where the worker ends without a word. Ctrl-C reaches
-    it as it does us, and is waited for.
+    ``function`` is one of a module's own. Raises what it raises; StartError where the worker ends without a word. Ctrl-C
+    reaches it as it does us, and is waited for.
     """
+    import pickle
     import subprocess
 
     from pyrt._native.userns import enter
@@ -57,6 +56,8 @@ def _both(process: Any) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _answer(process: Any, stdout: IO[bytes], events: Callable[[Any], None] | None) -> Any:
+    import pickle
+
     while True:
         try:
             kind, value = pickle.load(stdout)
@@ -75,6 +76,7 @@ def _answer(process: Any, stdout: IO[bytes], events: Callable[[Any], None] | Non
 
 def _interrupted(process: Any) -> None:
     """The terminal tells the worker too; a signal to us alone is passed on."""
+    import signal
     import subprocess
 
     try:
@@ -86,6 +88,8 @@ def _interrupted(process: Any) -> None:
 def serve() -> None:
     """The worker's side. It ends with its parent: the kernel sees to that (PR_SET_PDEATHSIG)."""
     import ctypes
+    import pickle
+    import signal
 
     parent = os.getppid()
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -21,7 +21,8 @@ _NAMESPACES = {
 
 # What each step was about to do, for "cannot ...".
 _STEPS = {
-    "PREPARE": "prepare the start", "USERNS": "enter the user namespace", "CLONE": "make the container's namespaces", "PRIVATE": "make the mounts private",
+    "PREPARE": "prepare the start", "USERNS": "enter the user namespace", "CLONE": "make the container's namespaces",
+    "PRIVATE": "make the mounts private",
     "CGROUP": "join the cgroup", "SCRATCH": "write the container's own files below",
     "OVERLAY": "mount the layers", "ROOT": "mount the root directory", "RESOLVE": "make the mount point",
     "MKDIR": "make the directory", "MOUNT": "mount", "BIND": "bind the mount at", "SOURCE": "open the mount's source",

@@ -105,7 +105,6 @@ def _write_map(path: str, ranges: tuple[Range, ...]) -> None:
 def _map_subordinate(pid: int, ids: Ids) -> None:
     """Both programs at once: each takes a millisecond or two, because it runs with set-user-id."""
     import shutil
-    import tempfile
 
     running = []
     for name, ranges in (("newuidmap", ids.users), ("newgidmap", ids.groups)):
@@ -113,17 +112,19 @@ def _map_subordinate(pid: int, ids: Ids) -> None:
         if program is None:
             raise PrivilegeError(f"user namespace: {name}: not found", hint="install the package uidmap (shadow-utils)")
         words = [str(number) for one in ranges for number in (one.inside, one.outside, one.count)]
-        said = tempfile.TemporaryFile()
-        moves = [(os.POSIX_SPAWN_DUP2, said.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2)]
-        argv = [program, str(pid), *words]
-        running.append((name, os.posix_spawn(program, argv, dict(os.environ), file_actions=moves), said))
-    failures = []
-    for name, helper, said in running:
-        code = os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1])
-        with said:
-            said.seek(0)
-            words_said = said.read(400).decode(errors="replace").strip().replace("\n", "; ")
-        if code:
-            failures.append(f"{name}: {words_said or f'exit code {code}'}")
+        said = os.memfd_create(name)
+        moves = [(os.POSIX_SPAWN_DUP2, said, 1), (os.POSIX_SPAWN_DUP2, said, 2)]
+        running.append((name, os.posix_spawn(program, [program, str(pid), *words], os.environ, file_actions=moves), said))
+    failures = [failure for name, helper, said in running if (failure := _failure(name, helper, said))]
     if failures:
         raise PrivilegeError(f"user namespace: {failures[0]}", hint="look at /etc/subuid and /etc/subgid: subuid(5)")
+
+
+def _failure(name: str, helper: int, said: int) -> str:
+    """What a helper that has ended said of its failure, "" for success."""
+    code = os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1])
+    try:
+        words = os.pread(said, 400, 0).decode(errors="replace").strip().replace("\n", "; ")
+    finally:
+        os.close(said)
+    return f"{name}: {words or f'exit code {code}'}" if code else ""

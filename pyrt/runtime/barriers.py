@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from pyrt.errors import PrivilegeError, UsageError
-from pyrt.host import FULL, RUNGS, USERNS, Host
+from pyrt.host import DOCTOR, FULL, RUNGS, USERNS, Host
 from pyrt.ids import DIRECT, SINGLE, SUBORDINATE
 from pyrt.isolation import Barrier, Isolation
 from pyrt.oci.spec import Spec
@@ -30,7 +30,7 @@ def require(request: RunRequest, host: Host) -> None:
     least = request.min_isolation
     if least and RUNGS.index(host.rung) > RUNGS.index(least):
         why = dict(host.refused).get(least, "")
-        raise PrivilegeError(f"isolation {host.rung}, which is less than {least}: {why}", hint="pyrt doctor says what would change that")
+        raise PrivilegeError(f"isolation {host.rung}, which is less than {least}: {why}", hint=DOCTOR)
     if host.rung != USERNS:
         return
     asked = {

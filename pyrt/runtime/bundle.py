@@ -306,7 +306,7 @@ def mounts(
 
 
 def _proc(place: Surroundings) -> SpecMount:
-    """A procfs of its own, or the one that pyrt sees: where that is masked (a pod), the kernel lets nobody mount a fresh one."""
+    """A procfs of its own, or the one that pyrt sees: where that is masked (a pod), the kernel lets nobody mount another."""
     bits = ("nosuid", "noexec", "nodev")
     if place.fresh_proc:
         return SpecMount(destination="/proc", type="proc", source="proc", options=bits)

@@ -44,9 +44,9 @@ class Source:
 def compiled(profile: str, *, capabilities: int, cache: str, emulate_root: bool = False) -> bytes:
     """The filter, an array of struct sock_filter, of a container with this bounding set (bits).
 
-    ``profile`` is the path of a file in docker's or the OCI's format, DEFAULT for our own, "" for none. ``cache`` is a directory
-    of ours for compiled filters, "" for none. With ``emulate_root`` the calls that need ids which are not there do nothing and
-    succeed (root_emulation). Raises UsageError and Unsupported for what cannot be used in the profile.
+    ``profile`` is the path of a file in docker's or the OCI's format, DEFAULT for our own, "" for none. ``cache`` is a
+    directory of ours for compiled filters, "" for none. With ``emulate_root`` the calls that need ids which are not there do
+    nothing and succeed (root_emulation). Raises UsageError and Unsupported for what cannot be used in the profile.
     """
     if not profile and not emulate_root:
         return b""

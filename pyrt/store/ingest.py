@@ -7,7 +7,6 @@ done.
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from collections import deque
 from contextlib import closing, contextmanager, suppress

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 from pyrt.errors import PyrtError
 
@@ -95,7 +96,8 @@ def enter(name: str, parent: int, failures: list[str]) -> int:
         pass
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
-            os.fchmod(parent, 0o700)
+            with suppress(PermissionError):  # somebody else's: opening it says what is wrong
+                os.fchmod(parent, 0o700)
         elif error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             failures.append(f"{name}: {error.strerror}")
             return -1

@@ -34,12 +34,20 @@ class Volumes:
             raise UsageError(f"volume name {name!r}: not [a-zA-Z0-9][a-zA-Z0-9_.-]+")
         return f"{self._layout.volumes}/{name}/data"
 
+    def ready(self, name: str) -> bool:
+        """Whether the volume is there and has something in it; one that we may not look into has."""
+        path = self.path(name)
+        try:
+            return is_there(f"{os.path.dirname(path)}/filled") and not _is_empty(path)
+        except PermissionError:
+            return True
+
     def use(self, name: str, fill: Callable[[str], None]) -> str:
         """The volume's directory, made where it is missing; an empty one is filled by ``fill(directory)`` (docker fills them
         whenever they are empty). What fill raises leaves no new volume behind."""
         path = self.path(name)
         home = os.path.dirname(path)
-        if is_there(f"{home}/filled") and not _is_empty(path):
+        if self.ready(name):
             return path
         with hold(self._layout.lock(f"volume-{name}"), remove=True):
             try:

@@ -166,7 +166,8 @@ def judged(outcome: Outcome, scenario: Scenario) -> list[str]:
     if outcome.hung:
         return found if scenario.quiet is not None else [*found, "it hung"]
     known = outcome.code in (0, 1, 125, 126, 127) and "Traceback" not in outcome.err and "internal error" not in outcome.err
-    if known and (outcome.code == 0 or outcome.err.count("pyrt: ") == 1):  # not always at a line's start: newlines fail too
+    lines = outcome.err.count("pyrt: ") - outcome.err.count("pyrt: note: ")
+    if known and (outcome.code == 0 or lines == 1):  # not always at a line's start: newlines fail too
         return found
     return [*found, f"it ended with {outcome.code}: {outcome.err.strip()[-300:]!r}"]
 
