@@ -26,6 +26,7 @@ struct pyrt_layer *pyrt_layer_new(int root, const struct pyrt_layer_options *opt
         .things = options->max_entries ? options->max_entries : PYRT_DEFAULT_MAX_ENTRIES, .detour = PYRT_MAX_DETOUR};
     layer->writer.max_bytes = options->max_bytes ? options->max_bytes : PYRT_DEFAULT_MAX_BYTES;
     layer->writer.policy.chown = options->chown;
+    layer->writer.policy.no_devices = options->no_devices;
     layer->writer.policy.umask_is_zero = options->umask_is_zero;
     layer->writer.policy.opaque = options->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque";
     if (pyrt_writer_init(&layer->writer, root, options->by_walk, error) < 0) {

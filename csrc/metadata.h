@@ -9,6 +9,7 @@
 /* What is known about the files that this thread makes, so that system calls that change nothing can be left out. */
 struct pyrt_policy {
     bool chown;         /* owners are set at all */
+    bool no_devices;    /* an empty file stands for each device */
     bool umask_is_zero; /* open and mkdir give the mode that they are asked for */
     bool owner_is_known; /* a new file belongs to uid and gid below, and no default ACL changes its mode */
     uid_t uid;

@@ -72,12 +72,14 @@ int pyrt_write_symlink(struct pyrt_writer *writer, struct pyrt_error *error) {
     return step ? pyrt_writer_fail(writer, step, errno, error) : 0;
 }
 
-static mode_t type_bits(enum pyrt_kind kind) {
+/* Nobody makes a device in a user namespace: an empty file keeps its place, hides what a lower layer has there, and can be
+ * linked to. Containers have a /dev of their own. */
+static mode_t type_bits(enum pyrt_kind kind, bool devices) {
     switch (kind) {
     case PYRT_CHARACTER:
-        return S_IFCHR;
+        return devices ? S_IFCHR : S_IFREG;
     case PYRT_BLOCK:
-        return S_IFBLK;
+        return devices ? S_IFBLK : S_IFREG;
     default:
         return S_IFIFO;
     }
@@ -86,7 +88,7 @@ static mode_t type_bits(enum pyrt_kind kind) {
 int pyrt_write_node(struct pyrt_writer *writer, struct pyrt_error *error) {
     const struct pyrt_entry *entry = writer->entry;
     const char *base = pyrt_writer_base(writer);
-    mode_t mode = type_bits(entry->kind) | (entry->attributes.mode & 0777);
+    mode_t mode = type_bits(entry->kind, !writer->policy.no_devices) | (entry->attributes.mode & 0777);
     dev_t device = makedev(entry->major, entry->minor);
     int parent = pyrt_writer_parent(writer, error);
     int step;

@@ -312,7 +312,7 @@ def planned(
     name = _hostname(request, container_id)
     directory = store.layout.scratch if memory else store.containers.path(container_id)
     files = _etc_files(request, name)
-    if alone:
+    if alone and _has_apt(root.layers):
         files = (*files, (_APT_CONF, etcfiles.APT_AS_ROOT))
     place = bundle.Surroundings(
         hostname=name,
@@ -500,6 +500,12 @@ def _account(request: RunRequest, root: Root, ids: Ids | None) -> users.Account:
             raise
         account: users.Account = call(ids, _account_there, root.layers, user, request.group_add)
         return account
+
+
+@lru_cache(maxsize=256)
+def _has_apt(layers: tuple[str, ...]) -> bool:
+    with ExitStack() as opened:
+        return bool(ImageTree(layers).directories("/etc/apt", opened))
 
 
 def _account_there(layers: tuple[str, ...], user: str, group_add: tuple[str, ...]) -> users.Account:

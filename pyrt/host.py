@@ -9,7 +9,7 @@ from pyrt.errors import PrivilegeError
 from pyrt.ids import Ids
 from pyrt.values import dataclass
 
-CHOWN, SETGID, SETUID, SYS_ADMIN = 0, 6, 7, 21  # capabilities(7)
+CHOWN, SETGID, SETUID, SYS_ADMIN, MKNOD = 0, 6, 7, 21, 27  # capabilities(7)
 
 FULL, USERNS, CHROOT, NONE = "full", "userns", "chroot", "none"  # the rungs, from the best one down (ARCHITECTURE.md)
 DOCTOR = "pyrt doctor says what would change that"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from pyrt.errors import PyrtError, StartError
 from pyrt.host import Host
@@ -37,11 +38,16 @@ def call(ids: Ids, function: Callable[..., Any], *arguments: Any, events: Callab
 
     argv, fd = enter(ids, [sys.executable, "-c", _SERVE.format(path=sys.path)])
     order = pickle.dumps((function, arguments, events is not None))
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(fd,)) as process:
+    try:
+        begun = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(fd,))
+    finally:
+        os.close(fd)
+    with begun as process:
         stdin, stdout = _both(process)
         try:
-            pickle.dump(order, stdin)
-            stdin.flush()
+            with suppress(BrokenPipeError):  # what it answers says why
+                pickle.dump(order, stdin)
+                stdin.flush()
             return _answer(process, stdout, events)
         except KeyboardInterrupt:
             _interrupted(process)
@@ -61,10 +67,14 @@ def _answer(process: Any, stdout: IO[bytes], events: Callable[[Any], None] | Non
     while True:
         try:
             kind, value = pickle.load(stdout)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):
             code = process.wait()
             raise StartError(
-                f"worker in the user namespace: ended without an answer, exit code {code}", step="worker", errno=0, subject=""
+                f"worker in the user namespace: ended without an answer, exit code {code}",
+                hint=f"every user of pyrt has to be able to execute {sys.executable}",
+                step="worker",
+                errno=0,
+                subject="",
             ) from None
         if kind == _RESULT:
             return value

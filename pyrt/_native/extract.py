@@ -80,9 +80,10 @@ class Extractor:
     """Unpacks the uncompressed tar of one layer below ``root_fd``, which stays the caller's and has to stay open.
 
     ``overlay_xattr`` says in which of overlay's two forms opaque directories are written. ``chown=False`` leaves every
-    file to the caller. ``umask_is_zero`` is what ``private_umask()`` gave in the thread that calls ``feed``: with False
-    the result is the same, at one system call more for a file. ``by_walk`` never calls openat2. One object is used by
-    one thread at a time; the GIL is released while it works.
+    file to the caller, ``devices=False`` puts an empty file in the place of each device node. ``umask_is_zero`` is what
+    ``private_umask()`` gave in the thread that calls ``feed``: with False the result is the same, at one system call more
+    for a file. ``by_walk`` never calls openat2. One object is used by one thread at a time; the GIL is released while it
+    works.
 
     Raises LayerError, and NoSpace where the file system is full; after that the tree is good for nothing but removal.
     Source: OCI image-spec, layer.md; POSIX.1-2017, pax; GNU tar's manual, "Tar Internals".
@@ -96,6 +97,7 @@ class Extractor:
         limits: Limits | None = None,
         chown: bool = True,
         umask_is_zero: bool = False,
+        devices: bool = True,
         by_walk: bool = False,
     ) -> None:
         if overlay_xattr not in ("trusted", "user"):
@@ -106,6 +108,7 @@ class Extractor:
         options.max_bytes = limits.bytes
         options.chown = chown
         options.umask_is_zero = umask_is_zero
+        options.no_devices = not devices
         options.user_xattr = overlay_xattr == "user"
         options.by_walk = by_walk
         self._error = ffi.new("struct pyrt_error *")

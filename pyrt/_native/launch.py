@@ -200,16 +200,15 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
         namespaces |= _NAMESPACES[name]
     error = ffi.new("struct pyrt_error *")
     fds: list[int] = []
-    namespace = -1
-    if plan.ids is not None:
-        from pyrt._native.userns import namespace as user_namespace
-
-        namespace = user_namespace(plan.ids)
     try:
         fds.append(_stage2())
         fds.append(sealed_memfd("pyrt-payload", payload(plan.program)))
         if plan.cgroup:
             fds.append(os.open(plan.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if plan.ids is not None:
+            from pyrt._native.userns import namespace
+
+            fds.append(namespace(plan.ids))
         request = ffi.new(
             "struct pyrt_launch *",
             {
@@ -219,7 +218,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
                 "namespaces": namespaces,
                 "newroot": newroot_text,
                 "cgroup": fds[2] if plan.cgroup else -1,
-                "userns": namespace,
+                "userns": fds[-1] if plan.ids is not None else -1,
                 "stage2": fds[0],
                 "payload": fds[1],
                 "stdio": list(stdio),

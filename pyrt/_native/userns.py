@@ -1,7 +1,7 @@
 """User namespaces: made by csrc/userns.c at a path of its own, kept by an fd in this process for as long as it lives.
 
-One for each map, shared by all containers that this process starts with it (as podman's rootless containers share one). It
-ends with its last fd and its last process: nothing has to be removed.
+One for each map, shared by all containers that this process starts with it (as podman's rootless containers share one), and
+the last few of them. A namespace ends with its last fd and its last process: nothing has to be removed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from pyrt.ids import DIRECT, SUBORDINATE, Ids, Range
 
 PROGRAM = os.path.join(os.path.dirname(__file__), "bin", "pyrt-userns")
 
+_KEPT = 8
 _kept: dict[Ids, int] = {}
 _lock = threading.Lock()
 
 
 def namespace(ids: Ids) -> int:
-    """The fd of a user namespace with these ids; it stays ours. Raises PrivilegeError that says which step was refused."""
+    """An fd of a user namespace with these ids, for the caller to close. Raises PrivilegeError that says which step was
+    refused."""
     with _lock:
         if ids not in _kept:
+            while len(_kept) >= _KEPT:
+                os.close(_kept.pop(next(iter(_kept))))
             _kept[ids] = _make(ids)
-        return _kept[ids]
+        return os.dup(_kept[ids])
 
 
 def probe(directory: str, *, inside: bool = False) -> dict[str, int]:
@@ -47,7 +51,8 @@ def probe(directory: str, *, inside: bool = False) -> dict[str, int]:
 
 
 def enter(ids: Ids, argv: list[str]) -> tuple[list[str], int]:
-    """The words of a command that runs ``argv`` (a path first) in the namespace, and the fd that it has to inherit."""
+    """The words of a command that runs ``argv`` (a path first) in the namespace, and the fd that it has to inherit and the
+    caller to close."""
     fd = namespace(ids)
     return [PROGRAM, "enter", str(fd), *argv], fd
 

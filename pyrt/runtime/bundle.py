@@ -81,7 +81,7 @@ def make(request: RunRequest, image: ImageConfig | None, account: Account, place
     alone = place.ids is not None and place.ids.is_single
     process = SpecProcess(
         args=arguments(request, image),
-        env=environment(request, image, account, place.hostname, alone=alone),
+        env=environment(request, image, account, place.hostname, as_root=_configures_apt(place)),
         cwd=cwd,
         user=SpecUser(uid=account.uid, gid=account.gid, additional_gids=() if alone else account.groups),
         capabilities=SpecCapabilities(
@@ -227,11 +227,11 @@ def arguments(request: RunRequest, image: ImageConfig | None) -> tuple[str, ...]
 
 
 def environment(
-    request: RunRequest, image: ImageConfig | None, account: Account, hostname: str, *, alone: bool = False
+    request: RunRequest, image: ImageConfig | None, account: Account, hostname: str, *, as_root: bool = False
 ) -> tuple[str, ...]:
     """The whole environment, in docker's order; nothing of the caller's own is in it."""
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
-    if alone:
+    if as_root:
         values["APT_CONFIG"] = etcfiles.APT_CONFIG
     if request.tty:
         values["TERM"] = "xterm"
@@ -303,6 +303,10 @@ def mounts(
     kept = [mount for mount in defaults if not _covered(mount.destination, taken)]
     wanted += [file for file in files if not _covered(file.destination, taken)]
     return (*kept, *sorted(wanted, key=lambda mount: mount.destination.count("/")))
+
+
+def _configures_apt(place: Surroundings) -> bool:
+    return any(target == etcfiles.APT_CONFIG for target, _ in place.etc_files)
 
 
 def _proc(place: Surroundings) -> SpecMount:

@@ -289,12 +289,13 @@ def extractor(root: int) -> Unpacker:
     class "trusted" are for root with CAP_SYS_ADMIN, not of a user namespace (xattr(7)).
     """
     from pyrt._native.extract import Extractor, private_umask
-    from pyrt.host import CHOWN, SYS_ADMIN, Host
+    from pyrt.host import CHOWN, MKNOD, SYS_ADMIN, Host
 
     host = Host.probe()
     xattr = "trusted" if host.initial and host.holds(SYS_ADMIN) else "user"
     chown = host.uid == 0 and host.holds(CHOWN) and not host.alone
-    return Extractor(root, overlay_xattr=xattr, chown=chown, umask_is_zero=private_umask())
+    devices = host.initial and host.holds(MKNOD)
+    return Extractor(root, overlay_xattr=xattr, chown=chown, devices=devices, umask_is_zero=private_umask())
 
 
 class Counter:
