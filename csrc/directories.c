@@ -14,6 +14,9 @@
 #include "path_walk.h"
 #include "resolve.h"
 
+#define TRUSTED_OPAQUE "trusted.overlay.opaque" /* overlayfs.rst */
+#define USER_OPAQUE "user.overlay.opaque"
+
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 void pyrt_directories_init(struct pyrt_directories *directories, int root, const struct pyrt_policy *policy,
@@ -31,8 +34,11 @@ void pyrt_directories_forget(struct pyrt_directories *directories) {
     directories->latest = 0;
 }
 
+/* Where both are wanted the user's form is for containers in a user namespace, and not every file system has it. */
 int pyrt_make_opaque(const struct pyrt_policy *policy, int directory) {
-    return fsetxattr(directory, policy->opaque, "y", 1, 0);
+    if (policy->user_xattr && fsetxattr(directory, USER_OPAQUE, "y", 1, 0) < 0 && !policy->trusted_xattr)
+        return -1;
+    return policy->trusted_xattr ? fsetxattr(directory, TRUSTED_OPAQUE, "y", 1, 0) : 0;
 }
 
 bool pyrt_is_whiteout(int parent, const char *name) {

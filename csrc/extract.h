@@ -31,7 +31,7 @@ struct pyrt_writer {
     uint64_t written; /* end of the last data */
 };
 
-/* 0, or -1 with the error filled. The policy's chown, umask_is_zero and opaque are set by the caller before. */
+/* 0, or -1 with the error filled. The policy's chown, umask_is_zero and xattr forms are set by the caller before. */
 int pyrt_writer_init(struct pyrt_writer *writer, int root, bool by_walk, struct pyrt_error *error);
 struct pyrt_sink pyrt_writer_sink(struct pyrt_writer *writer);
 /* Sets the attributes of directories. */

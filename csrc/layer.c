@@ -28,7 +28,8 @@ struct pyrt_layer *pyrt_layer_new(int root, const struct pyrt_layer_options *opt
     layer->writer.policy.chown = options->chown;
     layer->writer.policy.no_devices = options->no_devices;
     layer->writer.policy.umask_is_zero = options->umask_is_zero;
-    layer->writer.policy.opaque = options->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    layer->writer.policy.trusted_xattr = options->trusted_xattr || !options->user_xattr;
+    layer->writer.policy.user_xattr = options->user_xattr;
     if (pyrt_writer_init(&layer->writer, root, options->by_walk, error) < 0) {
         free(layer);
         return NULL;

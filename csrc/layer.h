@@ -15,6 +15,7 @@ struct pyrt_layer_options {
     bool chown;           /* set owners; false where the caller may not */
     bool umask_is_zero;   /* the calling threads have made their umask private and zero */
     bool user_xattr;      /* user.overlay.opaque instead of trusted.overlay.opaque */
+    bool trusted_xattr;   /* and not instead of it: both */
     bool no_devices;      /* an empty file in the place of each device */
     bool by_walk;         /* never call openat2, as on a kernel without it */
 };

@@ -14,7 +14,7 @@ struct pyrt_policy {
     bool owner_is_known; /* a new file belongs to uid and gid below, and no default ACL changes its mode */
     uid_t uid;
     gid_t gid;
-    const char *opaque; /* the xattr that makes a directory opaque: overlay's trusted or user form */
+    bool trusted_xattr, user_xattr; /* by which of overlay's forms a directory is made opaque */
 };
 
 /* Looks at the layer's root once. 0 or a negative errno. */

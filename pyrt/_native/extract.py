@@ -79,11 +79,11 @@ def private_umask() -> bool:
 class Extractor:
     """Unpacks the uncompressed tar of one layer below ``root_fd``, which stays the caller's and has to stay open.
 
-    ``overlay_xattr`` says in which of overlay's two forms opaque directories are written. ``chown=False`` leaves every
-    file to the caller, ``devices=False`` puts an empty file in the place of each device node. ``umask_is_zero`` is what
-    ``private_umask()`` gave in the thread that calls ``feed``: with False the result is the same, at one system call more
-    for a file. ``by_walk`` never calls openat2. One object is used by one thread at a time; the GIL is released while it
-    works.
+    ``overlay_xattr`` says in which of overlay's two forms, or both, opaque directories are written. ``chown=False`` leaves
+    every file to the caller, ``devices=False`` puts an empty file in the place of each device node. ``umask_is_zero`` is
+    what ``private_umask()`` gave in the thread that calls ``feed``: with False the result is the same, at one system call
+    more for a file. ``by_walk`` never calls openat2. One object is used by one thread at a time; the GIL is released while
+    it works.
 
     Raises LayerError, and NoSpace where the file system is full; after that the tree is good for nothing but removal.
     Source: OCI image-spec, layer.md; POSIX.1-2017, pax; GNU tar's manual, "Tar Internals".
@@ -100,8 +100,8 @@ class Extractor:
         devices: bool = True,
         by_walk: bool = False,
     ) -> None:
-        if overlay_xattr not in ("trusted", "user"):
-            raise ValueError(f"overlay_xattr must be 'trusted' or 'user', not {overlay_xattr!r}")
+        if overlay_xattr not in ("trusted", "user", "both"):
+            raise ValueError(f"overlay_xattr must be 'trusted', 'user' or 'both', not {overlay_xattr!r}")
         limits = limits or Limits()
         options = ffi.new("struct pyrt_layer_options *")
         options.max_entries = limits.entries
@@ -109,7 +109,8 @@ class Extractor:
         options.chown = chown
         options.umask_is_zero = umask_is_zero
         options.no_devices = not devices
-        options.user_xattr = overlay_xattr == "user"
+        options.user_xattr = overlay_xattr != "trusted"
+        options.trusted_xattr = overlay_xattr != "user"
         options.by_walk = by_walk
         self._error = ffi.new("struct pyrt_error *")
         self._layer: Any = ffi.NULL

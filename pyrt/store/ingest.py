@@ -292,7 +292,7 @@ def extractor(root: int) -> Unpacker:
     from pyrt.host import CHOWN, MKNOD, SYS_ADMIN, Host
 
     host = Host.probe()
-    xattr = "trusted" if host.initial and host.holds(SYS_ADMIN) else "user"
+    xattr = "both" if host.initial and host.holds(SYS_ADMIN) else "user"
     chown = host.uid == 0 and host.holds(CHOWN) and not host.alone
     devices = host.initial and host.holds(MKNOD)
     return Extractor(root, overlay_xattr=xattr, chown=chown, devices=devices, umask_is_zero=private_umask())
