@@ -70,7 +70,7 @@ static const struct pyrt_payload *read_payload(void) {
         leave(EXIT_NOT_STARTED);
     long where = call6(__NR_mmap, 0, size, PROT_READ, MAP_PRIVATE, PYRT_PAYLOAD_FD, 0);
     if (where < 0 && where > -4096)
-        leave(EXIT_NOT_STARTED);
+        fail(PYRT_AT_PAYLOAD, where, 0);
     const struct pyrt_payload *payload = (const struct pyrt_payload *)where;
     if (payload->magic != PYRT_PAYLOAD_MAGIC || payload->version != PYRT_PAYLOAD_VERSION ||
         payload->size != (uint64_t)size)

@@ -236,8 +236,8 @@ def run_foreground(
 
 def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
-    host = ladder.here(store.layout.run, request.isolation)
     bundle.check(request)
+    host = ladder.here(store.layout.run, request.isolation)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
         memory, profile = _memory(request, host), _apparmor(request, host, load=False).profile
@@ -252,9 +252,9 @@ def prepared(
     request: RunRequest, store: Store, undo: ExitStack, *, progress: Callable[[], Progress | None] = lambda: None
 ) -> Prepared:
     """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
+    bundle.check(request)
     host = ladder.here(store.layout.run, request.isolation)
     host.require()
-    bundle.check(request)
     barriers.require(request, host)
     if request.name is not None:
         check_name(request.name)

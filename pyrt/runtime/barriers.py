@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pyrt.errors import PrivilegeError, UsageError
+from pyrt.errors import PrivilegeError
 from pyrt.host import DOCTOR, FULL, RUNGS, USERNS, Host
 from pyrt.ids import DIRECT, SINGLE, SUBORDINATE
 from pyrt.isolation import Barrier, Isolation
@@ -22,11 +22,7 @@ _IDS = {
 
 
 def require(request: RunRequest, host: Host) -> None:
-    """Raises PrivilegeError for a barrier, or a thing, that was asked for and that this rung cannot give; UsageError for a rung
-    that there is not."""
-    for name in (request.isolation, request.min_isolation):
-        if name and name not in RUNGS:
-            raise UsageError(f"isolation {name!r}: not one of {', '.join(RUNGS)}")
+    """Raises PrivilegeError for a barrier, or a thing, that was asked for and that this rung cannot give."""
     least = request.min_isolation
     if least and RUNGS.index(host.rung) > RUNGS.index(least):
         why = dict(host.refused).get(least, "")

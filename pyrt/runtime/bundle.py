@@ -12,6 +12,7 @@ import re
 import stat
 
 from pyrt.errors import Unsupported, UsageError
+from pyrt.host import RUNGS
 from pyrt.ids import Ids
 from pyrt.oci.image import ImageConfig
 from pyrt.oci.spec import (
@@ -141,6 +142,9 @@ def check(request: RunRequest) -> None:
         raise Unsupported(f"userns {request.userns!r}: a user namespace comes with rootless containers")
     if request.uts == HOST and (request.hostname is not None or request.domainname is not None):
         raise UsageError("a host name of the container's own and the host's UTS namespace exclude each other")
+    for rung in (request.isolation, request.min_isolation):
+        if rung and rung not in RUNGS:
+            raise UsageError(f"isolation {rung!r}: not one of {', '.join(RUNGS)}")
     if request.pull not in ("missing", "always", "never"):
         raise UsageError(f"pull {request.pull!r}: not missing, always or never")
     if request.seccomp not in ("", UNCONFINED) and not request.seccomp.startswith("/"):

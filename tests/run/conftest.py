@@ -4,10 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pyrt import ladder
+from pyrt.errors import PrivilegeError
+from pyrt.host import USERNS
 from pyrt.request import CompletedRun
 from pyrt.store.store import Store
 from tests.support import images
@@ -27,6 +31,8 @@ def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = {"busybox": images.busybox(), **odd_images()}
     images.write_layout(layout, {f"docker.io/library/{name}:latest": image for name, image in made.items()})
     store = Store.open(str(root))
+    with suppress(PrivilegeError):
+        ladder.here(store.layout.run, USERNS)  # what is remembered of it is no leak
     for name in made:
         pull(f"oci:{layout}:docker.io/library/{name}:latest", store=store)
     return root

@@ -31,6 +31,9 @@ MODES: dict[str, tuple[str, ...]] = {
     "unconfined": ("--security-opt", "seccomp=unconfined"),
     "host-namespaces": ("--pid", "host", "--ipc", "host", "--uts", "host", "--cgroupns", "host"),
     "privileged": ("--privileged",),
+    "userns": ("--isolation", "userns"),
+    "userns-user": ("--isolation", "userns", "--user", "1000"),
+    "userns-no-network": ("--isolation", "userns", "--network", "none"),
 }
 _OF_THE_HOST = {
     "host-namespaces": ("processes", "pid", "ppid", "exe_1", "root_1", "status", "dev", "session"),

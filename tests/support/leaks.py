@@ -74,11 +74,12 @@ def _cgroups(mountinfo: list[str]) -> list[str]:
 
 
 def _fds() -> list[str]:
+    """All but a few user namespaces, which this process keeps for its next containers."""
     found = []
     for fd in os.listdir("/proc/self/fd"):
         with suppress(OSError):
             found.append(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
-    return [entry for entry in found if "/proc/" not in entry]
+    return [entry for entry in found if "/proc/" not in entry and " user:[" not in entry]
 
 
 def _children() -> list[str]:
