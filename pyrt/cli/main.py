@@ -15,6 +15,7 @@ from pyrt.cli.group import Group
 from pyrt.cli.message import complaint, failure
 from pyrt.cli.settings import Settings
 from pyrt.errors import PyrtError, UsageError
+from pyrt.notes import strict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _start(ctx: click.Context, *, root: str | None, debug: bool) -> None:
     """
     if root == "":
         raise UsageError("--root: the directory is empty")
+    strict()  # a value of PYRT_STRICT that means nothing ends it here
     ctx.obj = Settings(root=root, debug=debug)
     if debug:
         from pyrt._version import VERSION

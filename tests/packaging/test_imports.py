@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_native", "host", "cgroupfs", "subordinate"),
     ("plan",),
     ("oci", "request"),
-    ("isolation", "ids"),
+    ("isolation", "ids", "notes"),
     ("errors",),
     ("values", "overlay", "_version"),
 )
