@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyrt import ladder
+from pyrt import ladder, machine, obstacles
 from pyrt._version import VERSION
 from pyrt.container_run import default_isolation
 from pyrt.errors import PrivilegeError
@@ -12,6 +12,11 @@ from pyrt.isolation import Barrier, Isolation
 from pyrt.store.records import RUNNING
 from pyrt.store.store import Store
 from pyrt.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrt.host import Host
+    from pyrt.obstacles import Obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,12 @@ def info(*, store: Store | None = None) -> Info:
         containers=len(records),
         running=sum(record.now.state == RUNNING for record in records),
     )
+
+
+def examine(store: Store) -> tuple[Host, tuple[Obstacle, ...]]:
+    """The place where we are, and what holds it back, the best gain first. Raises PrivilegeError where there is no procfs."""
+    host = ladder.here(store.layout.run)
+    return host, obstacles.find(host, machine.read(host, store.layout.root))
 
 
 def _isolation(run: str) -> Isolation:

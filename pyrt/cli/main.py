@@ -31,6 +31,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 COMMANDS = {
     "check": "pyrt.cli.check",
     "container": "pyrt.cli.container",
+    "doctor": "pyrt.cli.doctor",
     "help": "pyrt.cli.help",
     "image": "pyrt.cli.image",
     "images": "pyrt.cli.images",
