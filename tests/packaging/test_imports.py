@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("obstacles",),
     ("refusals",),
     ("remedies",),
-    ("container_run", "store_check", "machine", "apparmor_userns"),
+    ("container_run", "store_check", "machine", "apparmor_userns", "kernel_features"),
     ("image_restore",),
     ("image_pull",),
     ("container",),
