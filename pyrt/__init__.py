@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         NameInUse,
         NoSpace,
         NotARegistry,
+        NoteError,
         PlatformNotFound,
         PrivilegeError,
         PyrtError,
@@ -60,9 +61,9 @@ _HOMES = {
     "pyrt.errors": (
         "AccessDenied", "CommandFailed", "CommandNotExecutable", "CommandNotFound", "ContainerError", "ContainerNotFound",
         "ContainerRunning", "ContainerTimeout", "DigestMismatch", "ImageError", "ImageNotFound", "InvalidManifest",
-        "InvalidReference", "LayerError", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound", "PrivilegeError",
-        "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError", "StoreError",
-        "Unsupported", "UsageError",
+        "InvalidReference", "LayerError", "NameInUse", "NoSpace", "NotARegistry", "NoteError", "PlatformNotFound",
+        "PrivilegeError", "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError",
+        "StoreError", "Unsupported", "UsageError",
     ),
 }  # fmt: skip
 
@@ -70,9 +71,9 @@ __all__ = [
     "DEVNULL", "INHERIT", "PIPE", "STDOUT", "AccessDenied", "Barrier", "CommandFailed", "CommandNotExecutable",
     "CommandNotFound", "CompletedRun", "ContainerError", "ContainerNotFound", "ContainerRunning", "ContainerTimeout",
     "Device", "DeviceRule", "DigestMismatch", "Image", "ImageError", "ImageNotFound", "Info", "InvalidManifest",
-    "InvalidReference", "Isolation", "LayerError", "Mount", "NameInUse", "NoSpace", "NotARegistry", "PlatformNotFound",
-    "PrivilegeError", "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch", "StartError",
-    "StoreError", "Ulimit", "Unsupported", "UsageError", "__version__", "info", "pull", "run",
+    "InvalidReference", "Isolation", "LayerError", "Mount", "NameInUse", "NoSpace", "NotARegistry", "NoteError",
+    "PlatformNotFound", "PrivilegeError", "PyrtError", "RateLimited", "RegistryError", "RegistryUnreachable", "SizeMismatch",
+    "StartError", "StoreError", "Ulimit", "Unsupported", "UsageError", "__version__", "info", "pull", "run",
 ]  # fmt: skip
 
 

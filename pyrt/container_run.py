@@ -21,6 +21,7 @@ from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFou
 from pyrt.host import Host, start_time
 from pyrt.ids import Ids
 from pyrt.isolation import Isolation
+from pyrt.notes import note
 from pyrt.oci.image import Image
 from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
@@ -210,27 +211,27 @@ def run_foreground(
     *,
     store: Store,
     progress: Callable[[], Progress | None] = lambda: None,
-    note: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Runs a container on the caller's own stdin, stdout, stderr and terminal, and returns its exit code.
 
     Signals that reach this process reach PID 1 of the container; a second SIGINT within 3 s kills it. ``progress`` is asked
-    for a progress display only when something has to be pulled; ``note`` gets a line that a person should see. Main thread
+    for a progress display only when something has to be pulled; ``say`` gets a line that a person should see. Main thread
     only. Raises every PyrtError that keeps the container from starting.
     """
     from pyrt.runtime import foreground
 
+    if request.tty and not os.isatty(0) and request.interactive:
+        note("the input is not a terminal", say)
     with ExitStack() as undo:
         signals = undo.enter_context(foreground.forwarded_signals())
         container = prepared(request, store, undo, progress=progress)
         with foreground.stdio(request.interactive and not request.tty) as stdio:
             signals.hold()
             process, master = started(container, stdio, undo, born=signals.attach)
-        if request.tty and not os.isatty(0) and request.interactive:
-            note("the input is not a terminal")
         code, timed_out = foreground.attend(process, master, interactive=request.interactive, timeout=request.timeout)
         if timed_out:
-            note(f"not done after {request.timeout:g} s, and killed")
+            say(f"not done after {request.timeout:g} s, and killed")
         return code
 
 

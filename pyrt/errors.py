@@ -26,6 +26,7 @@
     ├── StartError                   the kernel refused a step between clone and exec
     │   ├── CommandNotFound          exit code 127
     │   └── CommandNotExecutable     exit code 126
+    ├── NoteError                    what is a note otherwise, where PYRT_STRICT is set
     ├── CommandFailed                check=True and a non-zero exit code
     └── ContainerTimeout             also a TimeoutError; carries what was printed so far
 
@@ -193,6 +194,10 @@ class CommandNotExecutable(StartError):
     """The program is there and cannot be executed: no permission, a directory, a wrong format."""
 
     exit_code = 126
+
+
+class NoteError(PyrtError):
+    """What is a note otherwise, where PYRT_STRICT is set; exit code 125 from every command."""
 
 
 class CommandFailed(PyrtError):

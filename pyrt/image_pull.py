@@ -17,6 +17,7 @@ from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotF
 from pyrt.host import Host
 from pyrt.ladder import namespace_ids
 from pyrt.local_image import layers_of, local, needs
+from pyrt.notes import note
 from pyrt.oci import limits
 from pyrt.oci.descriptor import Descriptor
 from pyrt.oci.digest import Digest
@@ -99,7 +100,7 @@ def _pulled(
 ) -> Image:
     source, reference = open_source(text, store, environ)
     try:
-        return Pull(source, reference, text, store, wanted, progress).run()
+        return Pull(source, reference, text, store, wanted, progress, environ).run()
     finally:
         source.close()
 
@@ -127,6 +128,7 @@ class Pull:
         store: Store,
         wanted: Platform | None,
         progress: Progress | None,
+        environ: Mapping[str, str],
     ) -> None:
         self._source = source
         self._is_file = text.startswith(TRANSPORTS)
@@ -135,6 +137,7 @@ class Pull:
         self._store = store
         self._wanted = wanted
         self._progress = progress
+        self._environ = environ
 
     def run(self) -> Image:
         """All steps; on an error nothing of this pull stays."""
@@ -214,7 +217,7 @@ class Pull:
             return
         if self._wanted is not None:
             raise PlatformNotFound(f"no image for platform {wanted}: it is for {offered}", available=(str(offered),))
-        self._tell("note", text=f"the image is for {offered}, this machine is {wanted}")
+        self._note(f"the image is for {offered}, this machine is {wanted}")
 
     def _layers(self, layers: list[Layer], held: Lease) -> tuple[Layer, ...]:
         """Clean up after others, but keep what a killed pull of these very blobs has begun; then bring all in."""
@@ -223,7 +226,7 @@ class Pull:
         from pyrt.store.sweep import sweep
 
         for warning in sweep(self._store, keep=frozenset(partial_name(layer.blob.digest) for layer in layers)):
-            self._tell("note", text=warning)
+            self._note(warning)
         reject = getattr(self._source, "reject", None)  # a registry may have other endpoints, a file has none
         return ingest(layers, self._source.blob, self._store, held, self._progress, reject)
 
@@ -244,9 +247,13 @@ class Pull:
             if (before.descriptor.digest, before.resolved) == (descriptor.digest, resolved):
                 return
             if self._is_file and before.descriptor.digest != descriptor.digest:
-                self._tell("note", text=f"{name} was {before.descriptor.digest} until now")
+                self._note(f"{name} was {before.descriptor.digest} until now")
         sync_file_system(self._store.layout.root)
         images.set(self._reference, descriptor, resolved=resolved)
+
+    def _note(self, text: str) -> None:
+        """Something that the user should read, told before it is done. Raises NoteError with PYRT_STRICT."""
+        note(text, lambda said: self._tell("note", text=said), self._environ)
 
     def _tell(self, kind: str, *, digest: str = "", text: str = "") -> None:
         if self._progress is not None:

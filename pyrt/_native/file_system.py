@@ -28,5 +28,15 @@ def start_write_out(fd: int) -> None:
     _libc().sync_file_range(fd, nothing, nothing, _SYNC_FILE_RANGE_WRITE)
 
 
+def file_system_magic(path: str) -> int:
+    """Which kind of file system holds ``path``: ``f_type`` of statfs(2), which ``os.statvfs`` leaves out. Raises OSError."""
+    answer = (ctypes.c_long * 32)()  # struct statfs has 120 bytes and begins with it
+    libc = _libc()
+    if libc.statfs(os.fsencode(path), answer):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return answer[0] & 0xFFFFFFFF
+
+
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

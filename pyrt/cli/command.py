@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import click
 
 from pyrt.cli import flags
-from pyrt.errors import PyrtError, Unsupported, UsageError
+from pyrt.errors import NoteError, PyrtError, Unsupported, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carries the command out. Its failures exit 1, as docker's do; 125 is for words that cannot be read, and for
-        ``run``, whose other codes are the program's."""
+        ``run``, whose other codes are the program's, and for what PYRT_STRICT makes an error."""
         try:
             return super().invoke(ctx)
         except PyrtError as error:
-            if self.name != "run":
+            if self.name != "run" and not isinstance(error, NoteError):
                 error.exit_code = FAILED
             raise
 

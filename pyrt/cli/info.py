@@ -26,12 +26,27 @@ Server: pyrt (no daemon: the same program)
  Images: {{.Images}}
  Server Version: {{.ServerVersion}}
  Storage Driver: {{.Driver}}
+{{- range .DriverStatus}}
+  {{index . 0}}: {{index . 1}}
+{{- end}}
  Isolation: {{.Isolation.Rung}}
 {{- range .Isolation.Barriers}}
   {{.Name}}: {{if .On}}on{{else}}off{{end}}{{if .Why}} ({{.Why}}){{end}}
 {{- end}}
+{{- if .Ids}}
+ User Ids: {{.Ids}}
+{{- end}}
+{{- if .KeptGroups}}
+ Groups that containers keep: {{join .KeptGroups ", "}}
+{{- end}}
+ Cgroup Version: {{or .CgroupVersion "none"}}{{if .CgroupHybrid}} (and 2){{end}}
+ Cgroup Delegation: {{if .CgroupDelegation}}{{join .CgroupDelegation ", "}}{{else}}none{{end}}
  Networks: {{join .Networks ", "}} (default: {{.DefaultNetwork}})
  Kernel Version: {{.KernelVersion}}
+ Kernel Features: {{len .KernelFeatures}} asked for
+{{- range .KernelFeatures}}{{if not .Present}}
+  no {{.Name}}: {{.Without}}
+{{- end}}{{end}}
  Operating System: {{.OperatingSystem}}
  OSType: {{.OSType}}
  Architecture: {{.Architecture}}
@@ -48,7 +63,7 @@ def _info(ctx: click.Context, *, format: str | None) -> None:
 
 
 def facts(store: Store) -> dict[str, object]:
-    """All that ``info`` shows, by docker's names; ``Isolation``, ``Networks`` and ``RunDir`` are ours."""
+    """All that ``info`` shows, by docker's names where it has one."""
     from pyrt.machine_info import info
 
     found = info(store=store)
@@ -59,6 +74,10 @@ def facts(store: Store) -> dict[str, object]:
         "ContainersStopped": found.containers - found.running,
         "Images": found.images,
         "Driver": "overlay",
+        "DriverStatus": [
+            ["Backing Filesystem", found.file_system or "unknown"],
+            ["Overlay on it", found.no_overlay or "yes"],
+        ],
         "ServerVersion": found.version,
         "KernelVersion": found.kernel,
         "OperatingSystem": _system(),
@@ -70,6 +89,20 @@ def facts(store: Store) -> dict[str, object]:
         "DockerRootDir": found.root,
         "RunDir": found.run,
         "Isolation": found.isolation.to_json(),
+        "Ids": found.ids,
+        "KeptGroups": [*found.groups],
+        "CgroupVersion": str(found.cgroups.version or ""),
+        "CgroupHybrid": found.cgroups.hybrid,
+        "CgroupDelegation": [*found.cgroups.delegated],
+        "KernelFeatures": [
+            {
+                "Name": each.feature.name,
+                "Since": [*each.feature.since],
+                "Present": each.present,
+                "Without": each.feature.without,
+            }
+            for each in found.features
+        ],
         "Networks": [*found.networks],
         "DefaultNetwork": "host",
         "ClientInfo": {"Version": found.version, "Debug": False},

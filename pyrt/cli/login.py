@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from pyrt import notes
 from pyrt.cli.command import Command, Option
 from pyrt.cli.output import note, write_line
 from pyrt.errors import UsageError
@@ -31,7 +32,7 @@ def _login(
     if password_stdin and not username:
         raise UsageError("--password-stdin needs --username")
     if password is not None:
-        note("pyrt: --password can be seen by other users in the list of processes; --password-stdin cannot")
+        notes.note("--password can be seen by other users in the list of processes; --password-stdin cannot", _say)
     name = username or _ask("Username: ")
     secret = _read_password() if password_stdin else password if password is not None else _ask_secret()
     if not name or not secret:
@@ -47,6 +48,10 @@ def _login(
 def surroundings(authfile: str | None) -> Mapping[str, str]:
     """The environment with --authfile in it, which goes before the variable."""
     return {**os.environ, "REGISTRY_AUTH_FILE": os.path.abspath(authfile)} if authfile else os.environ
+
+
+def _say(text: str) -> None:
+    note(f"pyrt: {text}")
 
 
 def _ask(prompt: str) -> str:

@@ -15,6 +15,7 @@ from pyrt.cli.group import Group
 from pyrt.cli.message import complaint, failure
 from pyrt.cli.settings import Settings
 from pyrt.errors import PyrtError, UsageError
+from pyrt.notes import strict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 COMMANDS = {
     "check": "pyrt.cli.check",
     "container": "pyrt.cli.container",
+    "doctor": "pyrt.cli.doctor",
     "help": "pyrt.cli.help",
     "image": "pyrt.cli.image",
     "images": "pyrt.cli.images",
@@ -70,6 +72,7 @@ def _start(ctx: click.Context, *, root: str | None, debug: bool) -> None:
     """
     if root == "":
         raise UsageError("--root: the directory is empty")
+    strict()  # a value of PYRT_STRICT that means nothing ends it here
     ctx.obj = Settings(root=root, debug=debug)
     if debug:
         from pyrt._version import VERSION

@@ -34,7 +34,7 @@ def _run(ctx: click.Context, /, *, quiet: bool, dry_run: bool, **options: object
 
     watching: list[PullProgress] = []
     try:
-        return run_foreground(request, store=store, progress=lambda: None if quiet else _watch(watching), note=_note)
+        return run_foreground(request, store=store, progress=lambda: None if quiet else _watch(watching), say=_say)
     finally:
         for display in watching:
             display.finish()
@@ -56,7 +56,7 @@ def _watch(watching: list[PullProgress]) -> PullProgress:
     return watching[-1]
 
 
-def _note(text: str) -> None:
+def _say(text: str) -> None:
     from pyrt.cli.output import note
 
     note(f"pyrt: {text}")
