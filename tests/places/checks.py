@@ -109,10 +109,9 @@ def files_of_volumes(visit: Visit) -> None:
 def users(visit: Visit) -> None:
     for user, shown in {"1000": "1000:1000", "app": "1000:1000", "1000:0": "1000:0"}.items():
         assert visit.run("--user", user, BUSYBOX, "sh", "-c", "echo $(id -u):$(id -g)").strip() == shown
-    assert visit.run("--user", "app", BUSYBOX, "sh", "-c", "touch /tmp/x; stat -c %u /tmp/x; test -w /etc || echo closed").split() == [
-        "1000", "closed",
-    ]  # fmt: skip
+    assert visit.run("--user", "app", BUSYBOX, "sh", "-c", "touch /tmp/x; stat -c %u /tmp/x").split() == ["1000"]
     if visit.place.expected.ids == "all":
+        assert visit.run("--user", "app", BUSYBOX, "sh", "-c", "test -w /etc || echo closed").split() == ["closed"]
         assert visit.run(BUSYBOX, "sh", "-ec", "touch /x; chown 33:44 /x; stat -c %u:%g /x /home/app").split() == ["33:44", "1000:1000"]
     else:
         visit.run(BUSYBOX, "sh", "-ec", "touch /x; chown 33:44 /x")  # a program that insists goes on

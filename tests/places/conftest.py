@@ -28,17 +28,21 @@ def software(shelf: Shelf) -> Shelf:
 @pytest.fixture(scope="session")
 def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
     """Opens the place of a name and closes the one before. When a place is closed, nothing of it is left."""
-    name, inside, opened = "", None, ExitStack()
+    name, found, opened = "", None, ExitStack()
 
     def enter(wanted: str) -> Inside:
-        nonlocal name, inside
+        nonlocal name, found
         if wanted != name:
+            name, found = wanted, None
             opened.close()
-            name = ""
-            inside = opened.enter_context(_open(shelf, wanted))
-            name = wanted
-        assert inside is not None
-        return inside
+            try:
+                found = opened.enter_context(_open(shelf, wanted))
+            except BaseException as error:
+                found = error
+                raise
+        if isinstance(found, Inside):
+            return found
+        raise found or AssertionError("the place before this one was not left clean")
 
     with opened:
         yield enter
@@ -46,7 +50,8 @@ def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
 
 @contextmanager
 def _open(shelf: Shelf, name: str) -> Iterator[Inside]:
-    work = shelf.root / "places" / "".join(letter if letter.isalnum() else "-" for letter in name)
+    # The path of a socket is short (unix(7)), and docker makes some of its own.
+    work = shelf.root / "places" / str([*BY_NAME].index(name))
     work.mkdir(parents=True)
     try:
         with BY_NAME[name].open(shelf, work) as inside:

@@ -66,6 +66,7 @@ PLACES = (
         name="Debian, unprivileged_userns_clone=0",
         about="the same session with Debian's `kernel.unprivileged_userns_clone=0`",
         expected=Expected(rung="none", refused="unprivileged_userns_clone"),
-        open=_with("guest", "sysctl.kernel.unprivileged_userns_clone=0"),
+        # Packages (bubblewrap) bring a file for sysctl.d(5) that sets it to 1.
+        open=_with("guest", "sysctl.kernel.unprivileged_userns_clone=0", "systemd.mask=systemd-sysctl.service"),
     ),
 )

@@ -46,12 +46,14 @@ class Docker:
 def running_dockerd(directory: Path) -> Iterator[Docker]:
     """A daemon for as long as the context lasts. ``directory`` must be new and below few others: a socket's path has to be
     short (unix(7)). Containers that are left are removed; control groups are called like the directory."""
-    need("dockerd", "docker", "containerd", "runc")
+    need("dockerd", "docker", "containerd", "runc", "unshare")
     directory.mkdir()
     docker = Docker(directory)
     parent = f"/{directory.parent.name}-dockerd"
     (directory / "daemon.json").write_text("{}")
     argv = [
+        # In a mount namespace of its own: what it mounts goes away with it, and the namespace file that it keeps.
+        "unshare", "--mount", "--propagation=private",
         "dockerd", f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid",
         f"--host=unix://{docker.socket}", f"--cgroup-parent={parent}", f"--config-file={directory}/daemon.json", "--storage-driver=overlay2",
         # Nothing of this machine's network is touched.
