@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyrt.oci import media_types
@@ -13,14 +16,27 @@ from tests.support import images
 from tests.support.parts import need
 
 
-def make_layer(path: Path, *packages: str) -> None:
-    """An uncompressed layer with the essential packages and these, from where this machine gets its own."""
+def make_layer(path: Path, *packages: str, options: Iterable[str] = ()) -> None:
+    """An uncompressed layer with the essential packages and these, from where this machine gets its own. What apt has been
+    told here about servers is told there too. ``options`` are mmdebstrap's."""
     need("mmdebstrap")
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*.[ls][io][su][tr]*")]
-    sources = [str(file) for file in lists if file.exists() and file.stat().st_size]
-    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
-    subprocess.run([*words, release["VERSION_CODENAME"].strip('"'), str(path), *sources], check=True)
+    sources = [str(file) for file in lists if file.suffix in (".list", ".sources") and file.exists() and file.stat().st_size]
+    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", *options]
+    with tempfile.TemporaryDirectory() as directory:
+        servers = Path(directory, "99servers")
+        servers.write_text(_apt_servers())
+        words.append(f"--customize-hook=copy-in {servers} /etc/apt/apt.conf.d")
+        subprocess.run([*words, release["VERSION_CODENAME"].strip('"'), str(path), *sources], check=True)
+
+
+def _apt_servers() -> str:
+    """This machine's apt configuration as far as it is about servers: apt.conf(5)."""
+    if not shutil.which("apt-config"):
+        return ""
+    lines = subprocess.run(["apt-config", "dump", "Acquire"], check=True, capture_output=True, text=True).stdout.splitlines()
+    return "".join(f"{line}\n" for line in lines if line.startswith(("Acquire::http", "Acquire::Check-")))
 
 
 def make_layout(layer: Path, directory: Path, name: str) -> None:

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.places.catalogue import BY_NAME
+from tests.places.place import Inside, Shelf, left_behind
+from tests.places.shelf import made_shelf, make_software
+
+
+@pytest.fixture(scope="session")
+def shelf() -> Iterator[Shelf]:
+    """What the places share."""
+    with made_shelf() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def software(shelf: Shelf) -> Shelf:
+    """The same with the image "software", which takes minutes to make."""
+    make_software(shelf)
+    return shelf
+
+
+@pytest.fixture(scope="session")
+def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
+    """Opens the place of a name and closes the one before. When a place is closed, nothing of it is left."""
+    name, found, opened = "", None, ExitStack()
+
+    def enter(wanted: str) -> Inside:
+        nonlocal name, found
+        if wanted != name:
+            name, found = wanted, None
+            opened.close()
+            try:
+                found = opened.enter_context(_open(shelf, wanted))
+            except BaseException as error:
+                found = error
+                raise
+        if isinstance(found, Inside):
+            return found
+        raise found or AssertionError("the place before this one was not left clean")
+
+    with opened:
+        yield enter
+
+
+@contextmanager
+def _open(shelf: Shelf, name: str) -> Iterator[Inside]:
+    # The path of a socket is short (unix(7)), and docker makes some of its own.
+    work = shelf.root / "places" / str([*BY_NAME].index(name))
+    work.mkdir(parents=True)
+    try:
+        with BY_NAME[name].open(shelf, work) as inside:
+            yield inside
+        assert left_behind(work) == []
+    finally:
+        shutil.rmtree(work)

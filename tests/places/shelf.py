@@ -1,0 +1,78 @@
+"""What the places share: this checkout with what it depends on, a distribution with Python, and images."""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.places.place import PYTHON, Shelf
+from tests.support import distribution, images
+from tests.support.parts import missing, need
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+# Not /tmp: the virtual machine has one of its own there.
+DIRECTORY = "/var/cache"
+SOFTWARE = ("python3-venv", "npm", "dnf", "rpm")
+
+
+@contextmanager
+def made_shelf() -> Iterator[Shelf]:
+    """A shelf with everything but the image "software"; at the end it is removed."""
+    if os.geteuid() != 0:
+        missing("not root")
+    need(PYTHON, "tar")
+    shelf = Shelf(Path(tempfile.mkdtemp(prefix="pyrt-places-", dir=DIRECTORY)))
+    try:
+        shelf.root.chmod(0o755)
+        (shelf.root / "images").mkdir()
+        shutil.copy(Path(__file__).with_name("agent.py"), shelf.root)
+        _make_site(shelf.site)
+        images.write_layout(shelf.image("busybox"), {images.BUSYBOX: images.busybox()})
+        _make_base(shelf)
+        yield shelf
+    finally:
+        shutil.rmtree(shelf.root)
+
+
+def make_software(shelf: Shelf) -> None:
+    """The image "software": a distribution with its package managers, and those that it has of others."""
+    layer = shelf.root / "layer.tar"
+    distribution.make_layer(layer, *SOFTWARE, options=_SMALL)
+    distribution.make_layout(layer, shelf.image("software"), "docker.io/library/software:latest")
+
+
+_SMALL = tuple(f"--dpkgopt=path-exclude=/usr/share/{room}/*" for room in ("doc", "locale", "man"))
+
+
+def _make_site(site: Path) -> None:
+    """pyrt as it was built here, and its dependencies for the distribution's Python."""
+    site.mkdir()
+    shutil.copytree(ROOT / "pyrt", site / "pyrt", ignore=shutil.ignore_patterns("__pycache__"))
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    version = subprocess.run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-warn-conflicts"]
+    of_it = ["--only-binary=:all:", f"--python-version={version.stdout.strip()}", "--implementation=cp"]
+    subprocess.run([*pip, *of_it, "--target", str(site), *wanted], check=True)
+    compileall.compile_dir(site, quiet=2)
+
+
+def _make_base(shelf: Shelf) -> None:
+    """As what people run in docker has it: Python, and nothing of ours."""
+    distribution.make_layer(shelf.base_tar, "python3", "python3-venv", "ca-certificates", options=_SMALL)
+    shelf.base.mkdir(mode=0o755)
+    subprocess.run(["tar", "-xf", shelf.base_tar, "-C", shelf.base, "--exclude=./dev/*"], check=True)
+    layer = shelf.root / "layer.tar"
+    os.link(shelf.base_tar, layer)
+    distribution.make_layout(layer, shelf.image("base"), "docker.io/library/base:latest")
