@@ -19,7 +19,7 @@ VERSION = runpy.run_path(VERSION_FILE)["VERSION"]
 
 HEADERS = [
     *("error.h", "resolve.h", "layer_step.h", "layer.h", "listing.h", "xxh64.h", "tree_digest.h"),
-    *("payload.h", "launch.h", "device_filter.h"),
+    *("payload.h", "keeper_table.h", "launch.h", "device_filter.h", "landlock.h"),
 ]
 
 RESOLVE = ["resolve.c", "path_walk.c"]
@@ -30,8 +30,8 @@ WRITER = [
 ]
 LAYER = ["layer.c", "listing.c", *TAR, *WRITER]
 TREE = ["tree_digest.c", "tree_entry.c", "tree_links.c", "xxh64.c"]
-LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "submounts.c", "inroot.c", "private_proc.c", "console.c"]
-SOURCES = ["error.c", *RESOLVE, *LAYER, *TREE, *LAUNCH, "device_filter.c"]
+LAUNCH = ["launch.c", "clone.c", "walk.c", "mounts.c", "submounts.c", "inroot.c", "private_proc.c", "console.c", "place.c"]
+SOURCES = ["error.c", *RESOLVE, *LAYER, *TREE, *LAUNCH, "device_filter.c", "landlock.c"]
 
 
 def declarations(header: str) -> str:

@@ -18,7 +18,14 @@ from collections.abc import Sequence
 SOURCES = os.path.dirname(os.path.abspath(__file__))
 
 # program -> the C files it is made of
-PROGRAMS = {"stage2": ["stage2.c"], "pyrt-userns": ["userns.c"]}
+PROGRAMS = {
+    "stage2": ["stage2.c"],
+    "pyrt-userns": ["userns.c"],
+    "pyrt-keeper": [
+        *("keeper.c", "keeper_calls.c", "keeper_open.c", "keeper_path.c", "keeper_mirror.c", "keeper_asker.c"),
+        *("keeper_landlock.c", "keeper_kill.c", "keeper_text.c"),
+    ],
+}
 
 # They run where there is no libc and no loader: between pivot_root and the image's own program, or as its PID 1.
 FREESTANDING = [

@@ -38,7 +38,9 @@ static int send_fd(int socket, int fd) {
  * else there, and the slave comes from the master, never from a path (CVE-2025-52565). */
 static int open_master(struct pyrt_walk *walk, const struct pyrt_step *op) {
     struct pyrt_place place = pyrt_place_of(walk, "/dev/pts");
-    pyrt_fd directory = pyrt_resolve(place.root, place.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pyrt_fd directory = op->flags & PYRT_HOST_TERMINAL
+                            ? open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                            : pyrt_resolve(place.root, place.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return -1;
     pyrt_fd master = openat(directory, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
@@ -64,6 +66,12 @@ int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0 || fchown(slave, op->uid, (gid_t)-1) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "pty");
+    if (op->flags & PYRT_HOST_TERMINAL) {
+        if (send_fd(walk->console, master) < 0)
+            return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "SCM_RIGHTS");
+        walk->terminal = pyrt_take(&slave);
+        return 0;
+    }
     const char *name;
     pyrt_fd dev = pyrt_open_parent(walk, "/dev/console", &name);
     pyrt_fd made = dev < 0 ? -1 : openat(dev, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_CLOEXEC, 0620);

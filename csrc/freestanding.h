@@ -1,11 +1,10 @@
-/* What a program without a libc begins with: its entry, and the system calls. To be included by its one C file, which has
+/* What a program without a libc begins with: its entry. To be included by one C file of the program, which has
  * `void program(long *stack)`: argc, the arguments, NULL, the environment, NULL (the processor's ABI supplement, "Process
  * initialization"). */
 #ifndef PYRT_FREESTANDING_H
 #define PYRT_FREESTANDING_H
 
-#include <asm/unistd.h>
-#include <stddef.h>
+#include "freestanding_calls.h"
 
 __attribute__((noreturn, used)) static void program(long *stack);
 
@@ -18,18 +17,6 @@ __asm__(
     "and $-16, %rsp\n\t"
     "call program\n\t"
     "hlt\n");
-
-static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
 #elif defined(__aarch64__)
 __asm__(
     ".globl _start\n"
@@ -39,41 +26,8 @@ __asm__(
     "mov x0, sp\n\t"
     "bl program\n\t"
     "brk #1\n");
-
-static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-}
-#else
-#error "pyrt runs on x86_64 and aarch64"
 #endif
 
-static inline long call5(long n, long a, long b, long c, long d, long e) {
-    return call6(n, a, b, c, d, e, 0);
-}
-static inline long call3(long n, long a, long b, long c) {
-    return call6(n, a, b, c, 0, 0, 0);
-}
-static inline long call2(long n, long a, long b) {
-    return call6(n, a, b, 0, 0, 0, 0);
-}
-static inline long call1(long n, long a) {
-    return call6(n, a, 0, 0, 0, 0, 0);
-}
-
-__attribute__((noreturn)) static void leave(int code) {
-    for (;;)
-        call1(__NR_exit_group, code);
-}
-
-/* gcc may turn an initialiser or a loop into calls of these two. */
 void *memset(void *where, int byte, size_t size) {
     unsigned char *p = where;
     while (size--)

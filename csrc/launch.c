@@ -22,6 +22,7 @@
 
 #include "cleanup.h"
 #include "clone.h"
+#include "keeper_table.h"
 #include "payload.h"
 #include "walk.h"
 
@@ -29,7 +30,7 @@
 #define STACKS_SIZE (2 * STACK_SIZE) /* one for the way into a user namespace, one for the container's first process */
 #define SIGNAL_SET_SIZE 8 /* the kernel's sigset_t, _NSIG / 8 */
 #define LAST_SIGNAL 64
-#define FIRST_FREE_FD (PYRT_PROC_FD + 1)
+#define FIRST_FREE_FD (PYRT_KEEPER_FD + 1)
 #define SYS_CLOSE_RANGE 436 /* Linux 5.9, the same number on every architecture */
 
 int pyrt_sealed_memfd(const char *name, const void *bytes, uint64_t size) {
@@ -117,16 +118,21 @@ static int refuse_directory(int fd) {
     return -1;
 }
 
-/* How many fds stage2 gets: procfs is the last, and only there where a label has to be written. */
+/* How many fds stage2 gets: procfs is the last, and only there where a label has to be written. A keeper has more. */
 static int count_fds(const struct child *child) {
-    return child->walk.proc < 0 ? PYRT_PROC_FD : FIRST_FREE_FD;
+    if (child->walk.launch->keeper >= 0)
+        return FIRST_FREE_FD;
+    return child->walk.proc < 0 ? PYRT_PROC_FD : PYRT_PROC_FD + 1;
 }
 
-/* Puts the fds in their places: 0, 1, 2, then payload, status, stage2, procfs. All are first moved out of the way. */
+/* Puts the fds in their places: 0, 1, 2, then payload, status, stage2, procfs; or the keeper's instead of the last. All are
+ * first moved out of the way. */
 static int arrange_fds(struct child *child, int count) {
     const struct pyrt_launch *launch = child->walk.launch;
-    int wanted[FIRST_FREE_FD] = {launch->stdio[0], launch->stdio[1], launch->stdio[2],
-                                 launch->payload,  child->status,    launch->stage2,   child->walk.proc};
+    int keeps = launch->keeper >= 0, program = keeps ? PYRT_KEEPER_FD : PYRT_STAGE2_FD;
+    int wanted[FIRST_FREE_FD] = {launch->stdio[0], launch->stdio[1], launch->stdio[2], launch->payload,
+                                 child->status,    launch->stage2,   keeps ? child->walk.root : child->walk.proc,
+                                 launch->control,  launch->table,    launch->keeper};
     if (child->walk.terminal >= 0)
         wanted[0] = wanted[1] = wanted[2] = child->walk.terminal;
     for (int i = 0; i <= STDERR_FILENO; i++)
@@ -136,7 +142,7 @@ static int arrange_fds(struct child *child, int count) {
         if ((wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD)) < 0)
             return -1;
     for (int i = 0; i < count; i++)
-        if (dup3(wanted[i], i, i == PYRT_STAGE2_FD ? O_CLOEXEC : 0) < 0)
+        if (dup3(wanted[i], i, i == program ? O_CLOEXEC : 0) < 0)
             return -1;
     return 0;
 }
@@ -164,7 +170,7 @@ static int run_child(void *argument) {
     if (syscall(SYS_CLOSE_RANGE, count, ~0u, 0) < 0)
         close_listed(list, count);
     reset_signals();
-    syscall(SYS_execveat, PYRT_STAGE2_FD, "", launch->argv, launch->envp, AT_EMPTY_PATH);
+    syscall(SYS_execveat, launch->keeper >= 0 ? PYRT_KEEPER_FD : PYRT_STAGE2_FD, "", launch->argv, launch->envp, AT_EMPTY_PATH);
     pyrt_walk_fail(&child->walk, PYRT_AT_STAGE2, "");
     return 1;
 }

@@ -52,6 +52,8 @@ enum pyrt_launch_step {
     PYRT_AT_NO_NEW_PRIVILEGES,
     PYRT_AT_SECCOMP,
     PYRT_AT_LABEL,
+    PYRT_AT_LANDLOCK,
+    PYRT_AT_NOTIFY,
     PYRT_AT_WORKDIR,
     PYRT_AT_INIT,
     PYRT_AT_PARENT,
@@ -86,7 +88,13 @@ enum pyrt_op_kind {
     PYRT_OP_LOOPBACK, /* lo up */
     PYRT_OP_CONSOLE,  /* a pty of the container's own devpts on 0, 1, 2 and /dev/console; uid: its owner; mode: its
                          size, rows << 16 | columns, 0 for none */
-    PYRT_OP_PIVOT
+    PYRT_OP_PIVOT,
+    /* where nothing can be mounted, and a keeper serves what others mount (keeper.c) */
+    PYRT_OP_DIRECTORY, /* source: a directory that is the root as it is */
+    PYRT_OP_PLACE,     /* target: a place for what is served from source, a host path, or for a directory; data: the host path
+                          that what is in it is moved to, NULL to leave it there; mode; flags: REAL_DIRECTORY OPTIONAL */
+    PYRT_OP_FILE,      /* target: a file in the root, in the place of what is there; data: its content; mode */
+    PYRT_OP_SCRATCH_LINK /* target: a host path below the container's own directory; source: what it points to */
 };
 
 enum pyrt_op_flag {
@@ -99,7 +107,8 @@ enum pyrt_op_flag {
     PYRT_NOEXEC = 64,
     PYRT_USERXATTR = 128,
     PYRT_OPTIONAL = 256, /* a file system type that this kernel lacks is no error */
-    PYRT_ON_PROC = 512   /* this one target may lie on procfs */
+    PYRT_ON_PROC = 512,  /* this one target may lie on procfs */
+    PYRT_HOST_TERMINAL = 1024 /* a pty of the host's devpts */
 };
 
 struct pyrt_op {
@@ -125,6 +134,9 @@ struct pyrt_launch {
     int32_t cgroup;       /* a cgroup2 directory to start in (CLONE_INTO_CGROUP, or joined by the child), or -1 */
     int32_t stage2;       /* the sealed program, see pyrt_sealed_memfd() */
     int32_t payload;      /* the sealed payload of stage2, payload.h */
+    int32_t keeper;       /* the sealed program that stands before stage2, or -1; the next two are for it (keeper_table.h) */
+    int32_t control;      /* the reading end of its pipe */
+    int32_t table;        /* its sealed table */
     int32_t stdio[3];     /* what becomes 0, 1 and 2; ignored where an operation makes a console */
     char *const *argv;
     char *const *envp;

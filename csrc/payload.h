@@ -50,6 +50,8 @@ struct pyrt_payload {
     uint32_t last_capability; /* /proc/sys/kernel/cap_last_cap */
     uint32_t label;       /* offset of the words for the security module, 0 for none */
     uint32_t label_files; /* offset of strings, one after the other, the last one empty: where the words go, below procfs */
+    uint32_t nnotify;
+    uint32_t notify;      /* offset of struct sock_filter[nnotify]: the calls that a keeper answers, none without one */
 };
 
 enum pyrt_limit_how {

@@ -39,12 +39,15 @@
 #include <stdint.h>
 
 #include "freestanding.h"
+#include "keeper_table.h"
 #include "launch.h"
 #include "payload.h"
 
 #define EXIT_NOT_STARTED 126
 #define KEYCTL_JOIN_SESSION_KEYRING 1
 #define SECCOMP_SET_MODE_FILTER 1
+#define NEW_LISTENER 8u   /* SECCOMP_FILTER_FLAG_NEW_LISTENER, Linux 5.0 */
+#define WAIT_KILLABLE 32u /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19: a signal does not take an answer away */
 #define ALL_SIGNALS (~(uint64_t)0)
 
 __attribute__((noreturn)) static void fail(int step, long result, const char *subject) {
@@ -179,6 +182,46 @@ static void load_filter(const struct pyrt_payload *payload) {
         fail(PYRT_AT_SECCOMP, result, 0);
 }
 
+/* SCM_RIGHTS: nothing else that a keeper may do hands it the listener (pidfd_getfd is not in docker's profile). */
+static long send_listener(int listener) {
+    char byte = 0;
+    struct {
+        size_t size;
+        int level, type, fd, padding;
+    } control = {16 + sizeof(int), 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */, listener, 0};
+    struct {
+        void *base;
+        size_t size;
+    } piece = {&byte, 1};
+    struct {
+        void *name;
+        size_t name_size;
+        void *pieces;
+        size_t npieces;
+        void *control;
+        size_t control_size;
+        size_t flags;
+    } message = {0, 0, &piece, 1, &control, sizeof control, 0};
+    return call3(__NR_sendmsg, PYRT_LISTENER_FD, (long)&message, 0);
+}
+
+/* Before the profile, which need not allow what this takes; the kernel carries out the strictest answer of all filters, whatever
+ * their order. And before the working directory, which may be one that only the keeper knows. */
+static void load_notify(const struct pyrt_payload *payload) {
+    if (payload->nnotify == 0)
+        return;
+    struct sock_fprog program = {(unsigned short)payload->nnotify, (struct sock_filter *)at(payload, payload->notify)};
+    long listener = call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE, (long)&program);
+    if (listener == -EINVAL)
+        listener = call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER, (long)&program);
+    long result = listener < 0 ? listener : send_listener((int)listener);
+    if (result < 0)
+        fail(PYRT_AT_NOTIFY, result, 0);
+    call1(__NR_close, listener);
+    call1(__NR_close, PYRT_LISTENER_FD);
+    prctl(PR_SET_DUMPABLE, 1); /* the keeper reads the paths in our memory */
+}
+
 static long enter(const char *workdir) {
     char where[4096];
     long result = call1(__NR_chdir, (long)workdir);
@@ -302,7 +345,8 @@ static void program(long *stack) {
     const struct pyrt_payload *payload = read_payload();
     prctl(PR_SET_DUMPABLE, 0);
     int label = open_label(payload);
-    call3(__NR_close_range, PYRT_STATUS_FD + 1, -1, 0); /* no profile has a say in this: before the filter */
+    /* No profile has a say in this: before the filter. */
+    call3(__NR_close_range, payload->nnotify ? PYRT_LISTENER_FD + 1 : PYRT_STATUS_FD + 1, -1, 0);
     if (!(payload->flags & PYRT_LABEL_LAST))
         write_label(payload, &label);
     set_session(payload);
@@ -313,12 +357,15 @@ static void program(long *stack) {
         long result = prctl(PR_SET_NO_NEW_PRIVS, 1);
         if (result < 0)
             fail(PYRT_AT_NO_NEW_PRIVILEGES, result, 0);
+        load_notify(payload);
     } else {
         load_filter(payload);
     }
     const char *workdir = at(payload, payload->workdir);
     long entered = enter(workdir);
     set_user(payload);
+    if (payload->nnotify)
+        prctl(PR_SET_DUMPABLE, 1); /* which a change of ids has undone */
     if (entered < 0)
         entered = enter(workdir);
     if (entered < 0)

@@ -56,6 +56,10 @@ static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_step *op)
     return 0;
 }
 
+static int make_scratch_link(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    return symlink(op->source, op->target) < 0 ? pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target) : 0;
+}
+
 int pyrt_join_cgroup(int directory, const char *file) {
     pyrt_fd members = openat(directory, file, O_WRONLY | O_CLOEXEC);
     return members < 0 ? -1 : write_text(members, "0");
@@ -157,6 +161,10 @@ static int (*const carry_out[])(struct pyrt_walk *, const struct pyrt_step *) = 
     [PYRT_OP_LOOPBACK] = raise_loopback,
     [PYRT_OP_CONSOLE] = pyrt_open_console,
     [PYRT_OP_PIVOT] = pyrt_pivot,
+    [PYRT_OP_DIRECTORY] = pyrt_open_root_directory,
+    [PYRT_OP_PLACE] = pyrt_make_place,
+    [PYRT_OP_FILE] = pyrt_write_file,
+    [PYRT_OP_SCRATCH_LINK] = make_scratch_link,
 };
 
 static const char *text_at(const struct pyrt_launch *launch, uint32_t offset) {

@@ -61,6 +61,11 @@ unsigned long pyrt_present_flags(int fd);
 /* Mounts what src is (a file or a directory) on target, both O_PATH fds, with the flags of the operation. */
 int pyrt_bind_fd(struct pyrt_walk *walk, const struct pyrt_step *op, int source, int target, int step);
 
+/* place.c: what a keeper serves. */
+int pyrt_open_root_directory(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_make_place(struct pyrt_walk *walk, const struct pyrt_step *op);
+int pyrt_write_file(struct pyrt_walk *walk, const struct pyrt_step *op);
+
 /* console.c */
 int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op);
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache, partial
 
 from pyrt import ladder
 from pyrt._native.launch import Started, launch
 from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
-from pyrt.host import Host, start_time
+from pyrt.host import CHROOT, Host, start_time
 from pyrt.ids import Ids
 from pyrt.isolation import Isolation
 from pyrt.notes import note
@@ -27,7 +27,6 @@ from pyrt.oci.spec import Spec
 from pyrt.plan import Plan
 from pyrt.request import (
     HOST,
-    PRIVATE,
     TRANSPORTS,
     UNCONFINED,
     CompletedRun,
@@ -115,10 +114,10 @@ def run(
     no_new_privileges: bool = False,
     mask: Sequence[str] = (),
     unmask: Sequence[str] = (),
-    pid: str = PRIVATE,
-    ipc: str = PRIVATE,
-    uts: str = PRIVATE,
-    cgroupns: str = PRIVATE,
+    pid: str = "",
+    ipc: str = "",
+    uts: str = "",
+    cgroupns: str = "",
     devices: Sequence[Device] = (),
     device_rules: Sequence[DeviceRule] = (),
     ulimits: Sequence[Ulimit] = (),
@@ -239,6 +238,7 @@ def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
     bundle.check(request)
     host = ladder.here(store.layout.run, request.isolation)
+    request = _fitted(request, host)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
         memory, profile = _memory(request, host), _apparmor(request, host, load=False).profile
@@ -257,6 +257,7 @@ def prepared(
     host = ladder.here(store.layout.run, request.isolation)
     host.require()
     barriers.require(request, host)
+    request = _fitted(request, host)
     if request.name is not None:
         check_name(request.name)
     confined = _apparmor(request, host)  # a profile or label that cannot be used ends it before anything is pulled
@@ -271,6 +272,8 @@ def prepared(
         record = _record(request, container_id, root.image, spec, cgroup, in_memory=memory > 0)
         held = store.containers.create(record)
         undo.callback(_let_go, held)
+    if host.rung == CHROOT and root.image is not None:
+        _copy_root(root.layers, plan.newroot)
     _write_cidfile(request, held)
     isolation = barriers.of(spec, host, (("AppArmor", confined.why),))
     return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=isolation)
@@ -291,7 +294,12 @@ def default_isolation(host: Host) -> Isolation:
         ids=host.ids,
         fresh_proc=host.step("proc") == 0,
     )
-    return barriers.of(bundle.make(request, None, account, place), host, (("AppArmor", confined.why),))
+    spec = bundle.make(_fitted(request, host), None, account, place)
+    if host.rung == CHROOT:
+        from pyrt.runtime import compile_chroot
+
+        spec = compile_chroot.without_namespaces(spec)
+    return barriers.of(spec, host, (("AppArmor", confined.why),))
 
 
 def planned(
@@ -324,11 +332,12 @@ def planned(
         apparmor_profile=profile,
         selinux_label=_selinux_label(request),
         ids=ids,
-        fresh_proc=host.step("proc") == 0 and request.pid == PRIVATE,
+        fresh_proc=host.step("proc") == 0 and request.pid != HOST,
     )
     spec = bundle.make(request, root.image.config if root.image else None, account, place)
     bounding = capabilities.bits(spec.process.capabilities.bounding)
-    cgroup = _cgroup(request, spec, bounding, container_id)
+    in_chroot = host.rung == CHROOT
+    cgroup = _cgroup(request, spec, bounding, container_id) if not in_chroot else None
     placement = compile.Placement(
         directory=directory,
         memory=memory,
@@ -340,7 +349,61 @@ def planned(
         window=_window() if request.tty else (0, 0),
         filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else "", emulate_root=alone),
     )
+    if in_chroot:
+        return (*_planned_chroot(request, root, host, spec, placement, store), None)
     return spec, compile.plan(spec, _root_mount(request, root), placement), cgroup
+
+
+def _fitted(request: RunRequest, host: Host) -> RunRequest:
+    """The request as this rung can carry it out."""
+    if host.rung != CHROOT:
+        return request
+    from pyrt.runtime import compile_chroot
+
+    return compile_chroot.fitted(request)
+
+
+def _planned_chroot(
+    request: RunRequest, root: Root, host: Host, spec: Spec, placement: compile.Placement, store: Store
+) -> tuple[Spec, Plan]:
+    from pyrt._native import landlock
+    from pyrt.runtime import compile_chroot
+
+    place = compile_chroot.Place(
+        root=request.rootfs and os.path.realpath(request.rootfs) or f"{placement.directory}/root",
+        copied=root.image is not None,
+        nodes=_nodes_work(store.layout.tmp),
+        landlock=landlock.version() >= compile_chroot.LANDLOCK,
+        machine=host.kernel()[0],
+    )
+    spec = compile_chroot.without_namespaces(spec)
+    return spec, compile_chroot.plan(spec, placement, place)
+
+
+@lru_cache(maxsize=4)
+def _nodes_work(directory: str) -> bool:
+    """Whether a device node can be made in a file system, and opens: it takes CAP_MKNOD, and no nodev."""
+    path = f"{directory}/node-{os.getpid()}"
+    try:
+        os.mknod(path, 0o020600, os.makedev(1, 3))
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
+    return True
+
+
+def _copy_root(layers: tuple[str, ...], into: str) -> None:
+    """Raises StoreError, NoSpace."""
+    from pyrt.store import copied_root
+    from pyrt.store.layout import refused
+
+    try:
+        copied_root.copy_layers(layers, into)
+    except OSError as error:
+        raise refused(into, error) from error
 
 
 def _cgroup(request: RunRequest, spec: Spec, bounding: int, container_id: str) -> Cgroup | None:
@@ -372,7 +435,7 @@ def started(
 
         cgroup.make(container.cgroup, container.spec.device_rules)
     launch(container.plan, stdio, begun)
-    process.pidfd = begun.pidfd
+    process.pidfd, process.control = begun.pidfd, begun.control
     born(process)
     held.write(state=RUNNING, pid=begun.pid, birth=start_time(begun.pid), started=_now())
     return process, begun.master
@@ -382,7 +445,9 @@ def _end(held: Held, begun: Started, process: Process) -> None:
     """Nothing runs any more, and the record says so or is gone."""
     if begun.master >= 0:
         os.close(begun.master)
+    process.control = begun.control
     if begun.pidfd < 0:
+        process.close()
         return
     process.pidfd = begun.pidfd
     try:
@@ -620,7 +685,7 @@ def _memory(request: RunRequest, host: Host) -> int:
     where there is plenty: half of what is available, from two gibibytes on."""
     if not request.remove or request.scratch == "disk":
         return 0
-    if host.step("overlay-memory"):
+    if host.step("overlay-memory") or host.rung == CHROOT:
         return 0
     available = host.available_memory()
     if request.scratch == "auto" and available < 2 << 30:

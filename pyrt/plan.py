@@ -81,14 +81,41 @@ class Program:
     label: str = ""
     label_files: tuple[str, ...] = ()
     label_last: bool = False
+    notify: bytes = b""  # the calls that a keeper answers: a filter like the other one
     keep_groups: bool = False  # the caller's supplementary ones: there are no ids for others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One path of the container that a keeper serves from a path of the host. ``empty``: a directory of the host that is served
+    instead where the source is a directory, and /dev/null where it is none: a mask. ``flags`` are names after PYRT_PLACE_ in
+    csrc/keeper_table.h."""
+
+    target: str
+    source: str
+    empty: str = ""
+    flags: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that are set."""
+        fields = {"target": self.target, "source": self.source, "empty": self.empty, "flags": [*self.flags]}
+        return {name: value for name, value in fields.items() if value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """What the process between pyrt and the program is told (csrc/keeper.c)."""
+
+    places: tuple[Served, ...]
+    landlock: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that C needs for one start. ``namespaces`` are names of clone(2)'s flags: pid, mount, uts, ipc, cgroup,
     network. ``newroot`` is an empty host directory to put the root together on. ``cgroup`` is a cgroup2 directory to start
-    in, "" for the caller's own. ``ids`` are those of a user namespace to start in, None for the caller's own."""
+    in, "" for the caller's own. ``ids`` are those of a user namespace to start in, None for the caller's own.
+    ``keeper`` stands between pyrt and the program where there are no mounts, None elsewhere."""
 
     ops: tuple[Op, ...]
     namespaces: tuple[str, ...]
@@ -96,17 +123,20 @@ class Plan:
     program: Program
     cgroup: str = ""
     ids: Ids | None = None
+    keeper: Keeper | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The plan as ``pyrt run --dry-run`` prints it."""
         program = {name: getattr(self.program, name) for name in Program.__slots__}
         program["filter"] = len(self.program.filter) // 8  # instructions
+        program["notify"] = len(self.program.notify) // 8
         program["limits"] = [{name: getattr(limit, name) for name in Limit.__slots__} for limit in self.program.limits]
         return {
             "namespaces": [*self.namespaces],
             "newroot": self.newroot,
             **({"cgroup": self.cgroup} if self.cgroup else {}),
             **({"ids": self.ids.to_json()} if self.ids else {}),
+            **({"served": [place.to_json() for place in self.keeper.places]} if self.keeper else {}),
             "operations": [op.to_json() for op in self.ops],
             "program": program,
         }

@@ -104,10 +104,10 @@ class RunRequest:
     no_new_privileges: bool = False
     mask: tuple[str, ...] = ()  # paths to hide beside the default ones
     unmask: tuple[str, ...] = ()  # of the default masked and read-only paths those to leave open: paths, patterns or "ALL"
-    pid: str = PRIVATE  # whose namespace: the container's own or the host's
-    ipc: str = PRIVATE
-    uts: str = PRIVATE
-    cgroupns: str = PRIVATE
+    pid: str = ""  # whose namespace: the container's own or the host's, "" for its own where that can be had
+    ipc: str = ""
+    uts: str = ""
+    cgroupns: str = ""
     userns: str = HOST
     isolation: str = ""  # the rung of the isolation ladder, "" for the best one that there is
     min_isolation: str = ""  # no rung below this one

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyrt._native._core import ffi, lib
 from pyrt.errors import CommandNotExecutable, CommandNotFound, PrivilegeError, PyrtError, StartError
-from pyrt.plan import Limit, Op, Plan, Program
+from pyrt.plan import Keeper, Limit, Op, Plan, Program
 
 PROGRAMS = os.path.join(os.path.dirname(__file__), "bin")
 
@@ -34,6 +34,7 @@ _STEPS = {
     "GROUPS": "set the groups", "USER": "set the user", "CAPABILITIES": "set the capabilities",
     "NO_NEW_PRIVILEGES": "set no_new_privs", "SECCOMP": "load the seccomp filter", "WORKDIR": "enter the working directory",
     "LABEL": "give the container the label",
+    "LANDLOCK": "set up Landlock", "NOTIFY": "have system calls answered by the keeper",
     "INIT": "start the init process", "PARENT": "tie the container to its parent", "EXEC": "execute",
 }  # fmt: skip
 
@@ -51,6 +52,7 @@ class Started:
     there is none. The fds are the caller's to close. C fills it in, so that an interrupt at any moment loses nothing."""
 
     def __init__(self) -> None:
+        self.control = -1  # the writing end of a keeper's pipe: a byte ends the container
         self.fields = ffi.new("struct pyrt_started *", {"pid": 0, "pidfd": -1, "master": -1})
 
     @property
@@ -68,6 +70,7 @@ class Started:
 
 _FLAG_NAMES = (
     "real_directory", "read_only", "recursive", "volatile", "nosuid", "nodev", "noexec", "userxattr", "optional", "on_proc",
+    "host_terminal",
 )  # fmt: skip
 _FLAGS = {name: int(getattr(lib, f"PYRT_{name.upper()}")) for name in _FLAG_NAMES}
 _STEP_NAMES = {int(getattr(lib, f"PYRT_AT_{name}")): name for name in _STEPS}
@@ -152,11 +155,36 @@ def payload(program: Program) -> bytes:
     header.ncandidates = len(program.candidates)
     header.candidates = place(b"".join(os.fsencode(path) + b"\0" for path in program.candidates))
     header.last_capability = program.last_capability
+    header.nnotify = len(program.notify) // 8
+    header.notify = place(program.notify)
     if program.label:
         header.label = place(os.fsencode(program.label) + b"\0")
         header.label_files = place(b"".join(os.fsencode(path) + b"\0" for path in (*program.label_files, "")))
     header.size = size
     return bytes(ffi.buffer(header)) + b"".join(tables)
+
+
+def keeper_table(keeper: Keeper) -> bytes:
+    """The bytes of csrc/keeper_table.h: the header, the places, the texts that they point to."""
+    header = ffi.new("struct pyrt_keeper_table *")
+    places = ffi.new("struct pyrt_keeper_place[]", len(keeper.places))
+    header.places = ffi.sizeof("struct pyrt_keeper_table")
+    texts, size = [], int(header.places + ffi.sizeof(places))
+
+    def text(path: str) -> int:
+        nonlocal size
+        texts.append(os.fsencode(path) + b"\0")
+        size += len(texts[-1])
+        return size - len(texts[-1])
+
+    for place, one in zip(places, keeper.places, strict=True):
+        place.flags = sum(int(getattr(lib, f"PYRT_PLACE_{flag.upper()}")) for flag in one.flags)
+        place.target, place.source = text(one.target), text(one.source)
+        place.empty = text(one.empty) if one.empty else 0
+    header.magic, header.version, header.size = lib.PYRT_KEEPER_MAGIC, lib.PYRT_KEEPER_VERSION, size
+    header.flags = lib.PYRT_KEEP_LANDLOCK if keeper.landlock else 0
+    header.nplaces = len(keeper.places)
+    return bytes(ffi.buffer(header)) + bytes(ffi.buffer(places)) + b"".join(texts)
 
 
 def _how(limit: Limit) -> int:
@@ -173,14 +201,14 @@ def sealed_memfd(name: str, content: bytes) -> int:
     return fd
 
 
-def _stage2() -> int:
-    return sealed_memfd("pyrt-stage2", _stage2_program())
+def _sealed_program(name: str) -> int:
+    return sealed_memfd(name if name.startswith("pyrt-") else f"pyrt-{name}", _program(name))
 
 
-@lru_cache(maxsize=1)
-def _stage2_program() -> bytes:
+@lru_cache(maxsize=2)
+def _program(name: str) -> bytes:
     """Read once: it belongs to the extension that is loaded, also when the package is replaced meanwhile."""
-    with open(os.path.join(PROGRAMS, "stage2"), "rb") as file:
+    with open(os.path.join(PROGRAMS, name), "rb") as file:
         return file.read()
 
 
@@ -201,7 +229,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
     error = ffi.new("struct pyrt_error *")
     fds: list[int] = []
     try:
-        fds.append(_stage2())
+        fds.append(_sealed_program("stage2"))
         fds.append(sealed_memfd("pyrt-payload", payload(plan.program)))
         if plan.cgroup:
             fds.append(os.open(plan.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -209,6 +237,7 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
             from pyrt._native.userns import namespace
 
             fds.append(namespace(plan.ids))
+        keeper = _keeper(plan.keeper, started, fds) if plan.keeper is not None else (-1, -1, -1)
         request = ffi.new(
             "struct pyrt_launch *",
             {
@@ -221,6 +250,9 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
                 "userns": fds[-1] if plan.ids is not None else -1,
                 "stage2": fds[0],
                 "payload": fds[1],
+                "keeper": keeper[0],
+                "control": keeper[1],
+                "table": keeper[2],
                 "stdio": list(stdio),
                 "argv": argv,
                 "envp": envp,
@@ -233,6 +265,15 @@ def launch(plan: Plan, stdio: tuple[int, int, int], started: Started) -> None:
     if failed:
         subject = os.fsdecode(ffi.string(error.subject))
         raise start_error(_STEP_NAMES.get(error.step, str(error.step)), error.err, subject, plan.program)
+
+
+def _keeper(keeper: Keeper, started: Started, fds: list[int]) -> tuple[int, int, int]:
+    """The keeper's program, its end of the control pipe, and its table; added to the fds that are to be closed."""
+    fds.append(program := _sealed_program("pyrt-keeper"))
+    reading, started.control = os.pipe()
+    fds.append(reading)
+    fds.append(table := sealed_memfd("pyrt-keeper-table", keeper_table(keeper)))
+    return program, reading, table
 
 
 def start_error(step: str, number: int, subject: str, program: Program) -> PyrtError:
@@ -277,6 +318,10 @@ def _hint(step: str, number: int) -> str:
         return _LABEL_HINTS.get(number, "")
     if step == "SECCOMP" and number in (errno.ENOSYS, errno.EINVAL):
         return "this kernel cannot filter system calls; --security-opt seccomp=unconfined goes without"
+    if step == "NOTIFY" and number == errno.EBUSY:
+        return "a container in a container without namespaces: one keeper answers already"
+    if step == "PIVOT" and number == errno.EPERM:
+        return "chroot takes CAP_SYS_CHROOT"
     if step == "OVERLAY" and number == errno.E2BIG:
         return "too many layers"
     if step == "OVERLAY" and number == errno.EINVAL:

@@ -139,7 +139,7 @@ def parse_network(text: str) -> str:
 def parse_namespace(text: str) -> str:
     """Whose namespace: ``private``, the container's own, or ``host``; "" is the default."""
     if text in ("", PRIVATE):
-        return PRIVATE
+        return text
     if text == HOST:
         return HOST
     if text in ("none", "shareable") or text.startswith(("container:", "ns:")):

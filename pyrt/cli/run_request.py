@@ -8,7 +8,7 @@ from typing import TypeVar
 from pyrt.cli.env import Variable, resolve
 from pyrt.cli.security_options import security
 from pyrt.errors import UsageError
-from pyrt.request import HOST, PRIVATE, Device, DeviceRule, Mount, RunRequest, Ulimit
+from pyrt.request import HOST, Device, DeviceRule, Mount, RunRequest, Ulimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ def run_request(
         no_new_privileges=confinement.no_new_privileges,
         mask=confinement.mask,
         unmask=confinement.unmask,
-        pid=pid or PRIVATE,
-        ipc=ipc or PRIVATE,
-        uts=uts or PRIVATE,
-        cgroupns=cgroupns or PRIVATE,
+        pid=pid or "",
+        ipc=ipc or "",
+        uts=uts or "",
+        cgroupns=cgroupns or "",
         userns=userns or HOST,
         isolation=isolation or "",
         devices=device,

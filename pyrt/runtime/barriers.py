@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from pyrt.errors import PrivilegeError
-from pyrt.host import DOCTOR, FULL, RUNGS, USERNS, Host
+from pyrt.host import CHROOT, DOCTOR, FULL, RUNGS, USERNS, Host
 from pyrt.ids import DIRECT, SINGLE, SUBORDINATE
 from pyrt.isolation import Barrier, Isolation
 from pyrt.oci.spec import Spec
 from pyrt.request import HOST, UNCONFINED, RunRequest
 from pyrt.runtime.capabilities import DEFAULT
 
+CONVENIENCE = "served by a process of pyrt's: a convenience of paths, not a boundary"
 NAMESPACES = ("pid", "mount", "uts", "ipc", "cgroup", "network")  # of a full rung; a user namespace is another rung's
 
 _IDS = {
@@ -27,6 +28,10 @@ def require(request: RunRequest, host: Host) -> None:
     if least and RUNGS.index(host.rung) > RUNGS.index(least):
         why = dict(host.refused).get(least, "")
         raise PrivilegeError(f"isolation {host.rung}, which is less than {least}: {why}", hint=DOCTOR)
+    if host.rung == CHROOT:
+        from pyrt.runtime import compile_chroot
+
+        compile_chroot.refuse(request)
     if host.rung != USERNS:
         return
     asked = {
@@ -43,7 +48,7 @@ def require(request: RunRequest, host: Host) -> None:
 def of(spec: Spec, host: Host, absent: tuple[tuple[str, str], ...] = ()) -> Isolation:
     """The isolation of one container. ``absent`` are (barrier, reason) of what this machine cannot give."""
     process = spec.process
-    return _of(
+    found = _of(
         host.rung,
         spec.ids.how if spec.ids else "",
         any(mount.destination == "/proc" and mount.type == "bind" for mount in spec.mounts),
@@ -59,6 +64,35 @@ def of(spec: Spec, host: Host, absent: tuple[tuple[str, str], ...] = ()) -> Isol
         len(spec.device_rules),
         absent,
     )
+    return found if host.rung != CHROOT else _in_chroot(found)
+
+
+def _in_chroot(found: Isolation) -> Isolation:
+    """What is a convenience there is called one, and no barrier."""
+    from pyrt._native import landlock
+    from pyrt.runtime.compile_chroot import LANDLOCK
+
+    version = landlock.version()
+    scopes = ", no signals to others" if version >= 6 else ""
+    changed = {
+        **{f"{name} namespace": "none can be made here: the host's own" for name in NAMESPACES},
+        "user namespace": "root is root of this place, with few capabilities",
+        "own /proc": CONVENIENCE,
+        "masked paths": CONVENIENCE,
+        "read-only paths": CONVENIENCE,
+        "AppArmor": "what pyrt itself is confined by",
+    }
+    barriers = [
+        Barrier(name=one.name, on=False, why=changed[one.name]) if one.name in changed else one for one in found.barriers
+    ]
+    barriers.append(Barrier(name="root directory", on=False, why="chroot: a change of paths, not a boundary"))
+    if version >= LANDLOCK:
+        what = f"no file is opened but below the root and the volumes{scopes}"
+        barriers.append(Barrier(name="Landlock", on=True, why=what))
+    else:
+        why = "the kernel has none, or a filter forbids it" if not version else "that of this kernel forbids renames (5.13 to 5.18)"
+        barriers.append(Barrier(name="Landlock", on=False, why=why))
+    return Isolation(rung=found.rung, barriers=tuple(barriers))
 
 
 @lru_cache(maxsize=64)

@@ -136,7 +136,7 @@ def check(request: RunRequest) -> None:
     if request.network not in ("host", "none"):
         raise Unsupported(f"network {request.network!r}: this version has host and none")
     for option in ("pid", "ipc", "uts", "cgroupns"):
-        if getattr(request, option) not in (PRIVATE, HOST):
+        if getattr(request, option) not in ("", PRIVATE, HOST):
             raise UsageError(f"{option} {getattr(request, option)!r}: not {PRIVATE} or {HOST}")
     if request.userns != HOST:
         raise Unsupported(f"userns {request.userns!r}: a user namespace comes with rootless containers")
@@ -171,11 +171,11 @@ def check(request: RunRequest) -> None:
 def namespaces(request: RunRequest) -> tuple[str, ...]:
     """The namespaces of the container's own, by the runtime specification's names."""
     own = {
-        "pid": request.pid == PRIVATE,
+        "pid": request.pid != HOST,
         "mount": True,
-        "uts": request.uts == PRIVATE,
-        "ipc": request.ipc == PRIVATE,
-        "cgroup": request.cgroupns == PRIVATE,
+        "uts": request.uts != HOST,
+        "ipc": request.ipc != HOST,
+        "cgroup": request.cgroupns != HOST,
         "network": request.network == "none",
     }
     return tuple(name for name, private in own.items() if private)
@@ -470,7 +470,7 @@ def sysctls(request: RunRequest) -> tuple[tuple[str, str], ...]:
     for name, value in request.sysctls:
         if not re.fullmatch(r"[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+", name) or any(not c.isprintable() for c in value):
             raise UsageError(f"sysctl {name!r}: not a name and a value of sysctl(8)")
-        of_ipc = request.ipc == PRIVATE and (name in IPC_SYSCTLS or name.startswith("fs.mqueue."))
+        of_ipc = request.ipc != HOST and (name in IPC_SYSCTLS or name.startswith("fs.mqueue."))
         if not of_ipc and not (name.startswith("net.") and request.network == "none"):
             hint = "with --network host it would be the host's" if name.startswith("net.") else ""
             raise UsageError(f"sysctl {name}: not one of the container's own namespaces", hint=hint)

@@ -135,7 +135,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         newroot=f"{place.directory}/root",
         cgroup=place.cgroup,
         ids=spec.ids,
-        program=_program(spec, place),
+        program=program(spec, place),
     )
 
 
@@ -184,7 +184,7 @@ def _mounts(spec: Spec, place: Placement, own_dev: bool) -> list[Op]:
             continue
         ops.append(_bind(mount, in_userns=spec.ids is not None) if mount.type == "bind" else _filesystem(mount))
         if own_dev and mount.destination == "/dev":
-            ops += [_node(device) if spec.ids is None else _bound_node(device) for device in spec.devices]
+            ops += [node(device) if spec.ids is None else _bound_node(device) for device in spec.devices]
             ops += _DEV_LINKS
     return ops
 
@@ -233,7 +233,8 @@ def _bind(mount: SpecMount, *, in_userns: bool) -> Op:
 
 
 @lru_cache(maxsize=256)
-def _node(device: SpecDevice) -> Op:
+def node(device: SpecDevice) -> Op:
+    """A device node, made."""
     kind = {"c": 0o020000, "b": 0o060000, "p": 0o010000}[device.type]
     return Op(
         "node",
@@ -251,7 +252,8 @@ def _bound_node(device: SpecDevice) -> Op:
     return Op("bind", target=device.path, source=device.source, flags=("nosuid", "noexec"))
 
 
-def _program(spec: Spec, place: Placement) -> Program:
+def program(spec: Spec, place: Placement) -> Program:
+    """What stage2 does."""
     process = spec.process
     limits = [Limit(resource=rlimits.number(limit.type), soft=limit.soft, hard=limit.hard) for limit in process.rlimits]
     asked = {limit.resource for limit in limits}

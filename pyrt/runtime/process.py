@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 
 from pyrt.errors import ContainerError
 from pyrt.values import dataclass
@@ -20,12 +21,17 @@ class Process:
     """PID 1 of a container. The pidfd names it for as long as this object holds it, whatever happens to the number."""
 
     pidfd: int = -1
+    control: int = -1  # of a keeper (csrc/keeper.c): a byte ends everything that it keeps
     returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to PID 1; nothing where it has ended. The kernel drops what PID 1 has no handler for, but for
         SIGKILL and SIGSTOP (pid_namespaces(7))."""
         if self.returncode is None:
+            if number == signal.SIGKILL and self.control >= 0:
+                with suppress(OSError):  # it has ended by itself
+                    os.write(self.control, b"\0")
+                return
             try:
                 signal.pidfd_send_signal(self.pidfd, number)
             except ProcessLookupError:
@@ -53,7 +59,10 @@ class Process:
         return self.returncode
 
     def close(self) -> None:
-        """Closes the pidfd."""
+        """Closes the fds."""
+        if self.control >= 0:
+            os.close(self.control)
+            self.control = -1
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1

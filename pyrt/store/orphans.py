@@ -25,11 +25,25 @@ def end(pid: int, birth: int) -> None:
         return
     try:
         if birth and start_time(pid) == birth:
+            if _is_keeper(pid):  # it ends everything by itself when its owner dies; killed, it would leave the rest
+                _gone(process)
             signal.pidfd_send_signal(process, signal.SIGKILL)
-            poller = select.poll()
-            poller.register(process, select.POLLIN)
-            poller.poll(PATIENCE)
+            _gone(process)
     except ProcessLookupError:
         return
     finally:
         os.close(process)
+
+
+def _gone(process: int) -> None:
+    poller = select.poll()
+    poller.register(process, select.POLLIN)
+    poller.poll(PATIENCE)
+
+
+def _is_keeper(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read() == "pyrt-keeper\n"
+    except OSError:
+        return False
