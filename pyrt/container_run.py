@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 PIPE, STDOUT, DEVNULL = -1, -2, -3  # subprocess's numbers
 INHERIT = None
 _APT_CONF = "etc/apt.conf"  # of the container's own files
+_COPY = "copy"  # an image's tree in a container's directory, where it cannot be an overlay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +273,9 @@ def prepared(
         record = _record(request, container_id, root.image, spec, cgroup, in_memory=memory > 0)
         held = store.containers.create(record)
         undo.callback(_let_go, held)
-    if host.rung == CHROOT and root.image is not None:
-        _copy_root(root.layers, plan.newroot)
+    if root.image is not None and _is_copied(host, memory):
+        into = plan.newroot if host.rung == CHROOT else f"{store.containers.path(container_id)}/{_COPY}"
+        _copy_root(root.layers, into) if host.ids is None else call(host.ids, _copy_root, root.layers, into)
     _write_cidfile(request, held)
     isolation = barriers.of(spec, host, (("AppArmor", confined.why),))
     return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=isolation)
@@ -351,7 +353,7 @@ def planned(
     )
     if in_chroot:
         return (*_planned_chroot(request, root, host, spec, placement, store), None)
-    return spec, compile.plan(spec, _root_mount(request, root), placement), cgroup
+    return spec, compile.plan(spec, _root_mount(request, root, directory, _is_copied(host, memory)), placement), cgroup
 
 
 def _fitted(request: RunRequest, host: Host) -> RunRequest:
@@ -656,9 +658,18 @@ def _etc_files(request: RunRequest, name: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _root_mount(request: RunRequest, root: Root) -> compile.OverlayRoot | compile.PlainRoot:
+def _is_copied(host: Host, memory: int) -> bool:
+    """Whether a container's root is a copy of the image: without mounts, and where overlayfs takes no upper directory."""
+    return host.rung == CHROOT or bool(host.step("overlay-memory" if memory else "overlay"))
+
+
+def _root_mount(
+    request: RunRequest, root: Root, directory: str, copied: bool
+) -> compile.OverlayRoot | compile.PlainRoot:
     if root.image is None:
         return compile.PlainRoot(path=root.layers[0])
+    if copied:
+        return compile.PlainRoot(path=f"{directory}/{_COPY}")
     return compile.OverlayRoot(layers=root.layers, volatile=request.remove)
 
 

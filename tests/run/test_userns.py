@@ -165,3 +165,24 @@ def test_few_namespaces_are_kept():
     for number in range(20):
         os.close(userns.namespace(Ids.single(host.uid, host.gid, 1000 + number, 1000)))
     assert len(set(os.listdir("/proc/self/fd")) - before) <= 8
+
+
+def test_where_overlay_takes_no_upper_directory_the_root_is_a_copy(store_root, tmp_path):
+    """A store on an overlay file system, as in most containers: found by trying, not by its name."""
+    script = """
+        cd "$1"; mkdir low up work merged; mount -t overlay o -o lowerdir=low,upperdir=up,workdir=work merged
+        store=$PWD/merged/store; cd "$REPOSITORY"
+        pyrt() { "$PYTHON" -m pyrt --root "$store" "$@"; }
+        pyrt pull -q "oci:$LAYOUT:docker.io/library/links:latest"
+        pyrt run --rm --isolation userns --scratch disk links sh -c 'echo disk; touch /new; ls -ld /var/run; stat -c %u:%g /etc/passwd'
+        pyrt run --name kept --isolation userns links sh -c 'echo kept; grep -c upperdir=up, /proc/mounts; rm -r /var'
+        pyrt rm kept; find "$store/containers" "$store/tmp" -mindepth 1
+    """
+    layout = next(path for path in store_root.parent.iterdir() if path.name.startswith("layout"))
+    environ = {**os.environ, "PYTHON": sys.executable, "REPOSITORY": str(Path(__file__).parents[2]), "LAYOUT": str(layout)}
+    argv = ["unshare", "--mount", "sh", "-ec", script, "sh", str(tmp_path)]
+    result = subprocess.run(argv, env=environ, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[1:2] == ["disk"] and lines[2].endswith("/var/run -> /run") and lines[3] == "0:0"
+    assert (lines[4], lines[6:]) == ("kept", ["kept"]) and int(lines[5]), "a bind of the copy, on the overlay of the store"
