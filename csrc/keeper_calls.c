@@ -239,8 +239,6 @@ static long change_entry(const struct found *found) {
     long how = request.call->how & REMOVES_DIRECTORY ? AT_REMOVEDIR
                : request.call->dirfd >= 0            ? (long)request.rest[0]
                                                      : 0;
-    if (found->parent < 0 || !found->name[0])
-        return request.call->action == UNLINK ? -EBUSY : -EEXIST; /* a place itself */
     switch (request.call->action) {
     case MKDIR:
         return call3(__NR_mkdirat, found->parent, (long)found->name, (long)request.rest[0]);
@@ -313,6 +311,8 @@ static long serve_two(struct asker *asker, const uint64_t *arguments) {
 static long serve_found(struct asker *asker, struct found *found, const void *given, long *value) {
     unsigned allowed = keeper.places[found->place].flags;
     const struct call *call = request.call;
+    if (call->how & ENTRY && (found->parent < 0 || !found->name[0])) /* a place itself */
+        return call->action == UNLINK ? -EBUSY : -EEXIST;
     if (call->how & CHANGES && allowed & PYRT_PLACE_READ_ONLY)
         return found->fd >= 0 || call->how & ENTRY ? -EROFS : -ENOENT;
     if (call->how & ENTRY)

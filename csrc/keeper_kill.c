@@ -1,6 +1,7 @@
 /* The end of everything that the program has started. Who loses his parent becomes our child (PR_SET_CHILD_SUBREAPER), so a
  * daemon that has forked twice is found like any other, whatever session it has made. */
 #include <linux/signal.h>
+#include <linux/time_types.h>
 #include <linux/wait.h>
 
 #include "keeper.h"
@@ -65,6 +66,7 @@ int reap_ended(void) {
 }
 
 void kill_tree(void) {
+    static const struct __kernel_timespec pause = {0, 200000};
     int status;
     for (int round = 0;; round++) {
         if (!kill_children() || round >= PATIENT_ROUNDS)
@@ -72,9 +74,9 @@ void kill_tree(void) {
         long pid;
         while ((pid = wait_for_any(&status, WNOHANG)) > 0) {
         }
-        if (pid == 0)
-            pid = wait_for_any(&status, 0);
         if (pid == -ECHILD)
             return;
+        /* Not by waiting for one to end: somebody may have become our child since, and wait for an answer of ours. */
+        call5(__NR_ppoll, 0, 0, (long)&pause, 0, 8);
     }
 }

@@ -8,6 +8,7 @@
 #include "keeper.h"
 
 #define COPIES 512
+#define PROCESSES 64
 #define MAX_INTERPRETERS 5
 #define NEW_NAME ".pyrt-new"
 
@@ -36,6 +37,27 @@ static int native_directory(const char *path) {
     return (int)fd;
 }
 
+/* Whoever executes /proc/self/exe leaves a directory there (busybox does it for each of its programs): those of the dead go. */
+static void forget_process(int pid) {
+    static int pids[PROCESSES], next;
+    static const char *const links[] = {"exe", "cwd", "root"};
+    char path[32];
+    int old = pids[next];
+    if (pids[(next + PROCESSES - 1) % PROCESSES] == pid)
+        return;
+    pids[next] = pid;
+    next = (next + 1) % PROCESSES;
+    if (!old || call2(__NR_kill, old, 0) != -ESRCH)
+        return;
+    text_add_number(text_add(path, "/proc/"), (unsigned long)old);
+    int directory = native_directory(path);
+    for (size_t i = 0; directory >= 0 && i < sizeof links / sizeof *links; i++)
+        call3(__NR_unlinkat, directory, (long)links[i], 0);
+    if (directory >= 0)
+        call1(__NR_close, directory);
+    call3(__NR_unlinkat, keeper.places[0].fd, (long)(path + 1), AT_REMOVEDIR);
+}
+
 static int is_same(int directory, const char *name, unsigned mode, const char *link) {
     static char text[PATH_SIZE];
     if (IS(mode, DIRECTORY)) {
@@ -55,6 +77,10 @@ static long make_entry(int directory, const char *name, unsigned mode, const cha
 long mirror_entry(const struct found *where, const char *name, unsigned mode, const char *link) {
     struct asker *asker = asker_leave();
     int directory = native_directory(where->path);
+    if (keeper.places[where->place].flags & PYRT_PLACE_PROC && *name >= '0' && *name <= '9') {
+        const char *number = name;
+        forget_process((int)text_number(&number, 10));
+    }
     long result = directory < 0 ? directory : make_entry(directory, name, mode, link);
     if (result == -EEXIST && is_same(directory, name, mode, link)) {
         result = 0;

@@ -80,7 +80,8 @@ enum pyrt_op_kind {
     PYRT_OP_REMOUNT_ROOT, /* the root read-only, after everything has been put into it */
     PYRT_OP_NODE,     /* target below /dev; mode with its S_IFMT bits; device; uid and gid */
     PYRT_OP_SYMLINK,  /* target below /dev; source: what it points to */
-    PYRT_OP_MKDIR,    /* target; mode; uid; gid: the missing directories of the path, in the root */
+    PYRT_OP_MKDIR,    /* target; mode; uid; gid: the missing directories of the path, in the root, or in the
+                         host's directory that source names */
     PYRT_OP_PROC,     /* a procfs of its own for stage2, to write the label to */
     PYRT_OP_SYSCTL,   /* target: path below /proc/sys; data: the value */
     PYRT_OP_HOSTNAME, /* data */

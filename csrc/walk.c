@@ -93,7 +93,14 @@ static int make_symlink(struct pyrt_walk *walk, const struct pyrt_step *op) {
 }
 
 static int make_directory(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    int root = walk->root;
+    pyrt_fd other = op->source ? open(op->source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (op->source && other < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_SOURCE, op->source);
+    if (op->source)
+        walk->root = other;
     pyrt_fd made = pyrt_make_directories(walk, op->target, op->mode, op->uid, op->gid);
+    walk->root = root;
     return made < 0 ? pyrt_walk_fail(walk, PYRT_AT_MKDIR, op->target) : 0;
 }
 

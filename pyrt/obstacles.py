@@ -73,7 +73,7 @@ def find(host: Host, machine: Machine, profile: str = "pyrt-userns") -> tuple[Ob
     if host.rung == USERNS and host.is_mapped_alone():
         found += _one_id(host, machine)
     if host.step("proc") or (host.rung in (CHROOT, NONE) and machine.over_proc):
-        found.append(_masked_proc(machine))
+        found.append(_masked_proc(machine, later=host.rung in (CHROOT, NONE)))
     if host.step("overlay"):
         found.append(_no_overlay(host, machine))
     if host.rung == FULL and machine.lacks_for_apparmor:
@@ -92,10 +92,10 @@ def _no_root(host: Host, machine: Machine) -> Iterator[Obstacle]:
     """The other way to containers: being root."""
     if host.uid == 0:
         what, why = "root may not chroot here.", "The place was started with fewer rights than root has by default."
-        option, pod = "--cap-add SYS_CHROOT", ("securityContext:", "  capabilities:", "    add: [SYS_CHROOT]")
+        option, pod = "--cap-add SYS_CHROOT", (remedies.CONTEXT, "  capabilities:", "    add: [SYS_CHROOT]")
     elif machine.container:
         what, why = f"This container runs as user {machine.user}, not as root.", "As root pyrt could at least chroot."
-        option, pod = "--user 0", ("securityContext:", "  runAsNonRoot: false", "  runAsUser: 0")
+        option, pod = "--user 0", (remedies.CONTEXT, "  runAsNonRoot: false", "  runAsUser: 0")
     else:
         yield Obstacle(
             what="You are not root.",
@@ -127,7 +127,7 @@ def _reasons_for_one_id(host: Host, machine: Machine) -> Iterator[tuple[str, Rem
         yield (
             f"This place has {few}.",
             remedies.container_option(
-                machine, docker="--userns host", podman="--userns auto:size=131072", pod=("hostUsers: false",)
+                machine, docker="--userns host", podman="--userns auto:size=131072", pod=(remedies.OWN_USERS,)
             )
             if machine.container
             else Remedy(how="If you came here by 'unshare -Ur', come here by:", lines=("unshare --map-root-user --map-auto",)),
@@ -139,7 +139,7 @@ def _reasons_for_one_id(host: Host, machine: Machine) -> Iterator[tuple[str, Rem
             remedies.container_option(
                 machine,
                 docker="--cap-add SETUID --cap-add SETGID",
-                pod=("securityContext:", "  capabilities:", "    add: [SETUID, SETGID]"),
+                pod=(remedies.CONTEXT, "  capabilities:", "    add: [SETUID, SETGID]"),
             ),
         )
         return
@@ -164,8 +164,8 @@ def _reasons_for_one_id(host: Host, machine: Machine) -> Iterator[tuple[str, Rem
 def _new_privileges(machine: Machine) -> Remedy:
     if machine.container == KUBERNETES:
         return Remedy(
-            how="In the YAML of this pod (if the cluster allows it), set:",
-            lines=("securityContext:", "  allowPrivilegeEscalation: true"),
+            how=remedies.POD,
+            lines=(remedies.CONTEXT, "  allowPrivilegeEscalation: true"),
         )
     if machine.container:
         return Remedy(how="Start this container again, without the option --security-opt no-new-privileges.")
@@ -177,17 +177,19 @@ def _few(machine: Machine, given: tuple[tuple[str, int, int], ...], host: Host) 
     return sum(count for owner, _, count in given if owner in owners) < ENOUGH - 1
 
 
-def _masked_proc(machine: Machine) -> Obstacle:
+def _masked_proc(machine: Machine, *, later: bool) -> Obstacle:
+    """``later``: nothing has come so far yet."""
     several = ", ".join((*machine.over_proc[:3], "...") if machine.over_proc[3:] else machine.over_proc)
     return Obstacle(
-        what="Containers cannot have a /proc of their own here.",
+        what=f"Containers {'could not' if later else 'cannot'} have a /proc of their own {'even then' if later else 'here'}.",
         why="The kernel gives no fresh one to somebody from whom parts of the old one are hidden"
-        f"{f' ({several})' if several else ''}. Containers get the /proc of this place instead, and see its processes.",
+        f"{f' ({several})' if several else ''}. Containers get the /proc of this place instead, and see its processes. "
+        "With the lines below everything in this place sees those parts too.",
         remedy=remedies.container_option(
             machine,
             docker="--security-opt systempaths=unconfined",
             podman="--security-opt unmask=ALL",
-            pod=("hostUsers: false", "securityContext:", "  procMount: Unmasked"),
+            pod=(remedies.OWN_USERS, remedies.CONTEXT, "  procMount: Unmasked"),
             other="ProtectKernelTunables=no",
         ),
         raises=PROC,
@@ -207,7 +209,7 @@ def _no_overlay(host: Host, machine: Machine) -> Obstacle:
         why = f"Overlayfs in user namespaces came with Linux 5.11, and this is {machine.kernel[0]}.{machine.kernel[1]}."
         remedy = Remedy(how="Only a newer kernel changes that.")
     else:
-        what = f"The images are on a file system ({store.kind or 'unknown'}) that cannot carry layers."
+        what = f"The images are kept where their layers cannot be stacked ({store.kind or 'an unknown file system'})."
         far = " It is, or may be, on another machine." if store.remote else ""
         why = f"{store.path} is where pyrt keeps its images, and overlayfs answered '{os.strerror(number)}' there.{far}"
         remedy = _another_store(machine)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ENOUGH = 28633  # user namespaces: what Red Hat's and docker's documents have for rootless containers
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS)
+_LOOSENS = "Without it everything else in this place is less guarded too."
 _MEANING = "They are what lets an ordinary user be root inside a container and nowhere else."
 
 
@@ -66,11 +67,11 @@ def _filter(machine: Machine, step: str, number: int) -> Iterator[Cause]:
     yield (
         "A filter around this place forbids what makes containers.",
         "Whoever started it gave it a list of system calls that may be used (seccomp), and some that pyrt needs are not on it. "
-        "Docker does so by default.",
+        f"Docker does so by default. {_LOOSENS}",
         remedies.container_option(
             machine,
             docker="--security-opt seccomp=unconfined",
-            pod=("securityContext:", "  seccompProfile:", "    type: Unconfined"),
+            pod=(remedies.CONTEXT, "  seccompProfile:", "    type: Unconfined"),
             other="RestrictNamespaces=no",
         ),
     )
@@ -82,11 +83,11 @@ def _apparmor(host: Host, machine: Machine, number: int, profile: str) -> Iterat
     if machine.label.endswith("(enforce)"):
         yield (
             f"The AppArmor profile {machine.label.rpartition(' ')[0]} forbids what containers need.",
-            "AppArmor is a guard in the kernel; whoever started this place put it under that profile.",
+            f"AppArmor is a guard in the kernel; whoever started this place put it under that profile. {_LOOSENS}",
             remedies.container_option(
                 machine,
                 docker="--security-opt apparmor=unconfined",
-                pod=("securityContext:", "  appArmorProfile:", "    type: Unconfined"),
+                pod=(remedies.CONTEXT, "  appArmorProfile:", "    type: Unconfined"),
             ),
         )
     elif machine.apparmor_restricts:
@@ -120,7 +121,7 @@ def _unknown(machine: Machine, step: str, number: int) -> Cause:
         remedies.container_option(
             machine,
             docker="--security-opt seccomp=unconfined --security-opt label=disable",
-            pod=("hostUsers: false", "securityContext:", "  seccompProfile:", "    type: Unconfined"),
+            pod=(remedies.OWN_USERS, remedies.CONTEXT, "  seccompProfile:", "    type: Unconfined"),
             other="RestrictNamespaces=no",
         ),
     )

@@ -20,6 +20,9 @@ _PACKAGES = {
     "arch": ("pacman -S --noconfirm", "shadow", "apparmor"),
     "alpine": ("apk add", "shadow-uidmap", "apparmor"),
 }
+CONTEXT = "securityContext:  # of the container"
+OWN_USERS = "hostUsers: false  # below spec; Kubernetes 1.33 or later"
+POD = "In the YAML of this pod, if the cluster allows it:"
 TYPE, SUDO = "Type:", "Somebody who may use sudo types:"
 _LOWEST = 100_000  # where useradd(8) begins, login.defs(5) SUB_UID_MIN
 
@@ -52,7 +55,7 @@ def container_option(machine: Machine, *, docker: str, podman: str = "", pod: tu
     """What the container around us has to be started with. ``pod`` are lines of its YAML; ``podman`` where it differs from
     ``docker``; ``other`` where it is not known what the place is."""
     if machine.container == KUBERNETES:
-        return Remedy(how="In the YAML of this pod (if the cluster allows it), set:", lines=pod)
+        return Remedy(how=POD, lines=pod)
     if machine.container == PODMAN:
         return Remedy(how="Start this container again, with this option:", lines=(f"podman run {podman or docker} ...",))
     if machine.container == DOCKER:

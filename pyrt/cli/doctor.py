@@ -61,22 +61,23 @@ def _report(host: Host, found: Sequence[Obstacle]) -> Iterator[str]:
         yield "Nothing holds this place back."
         return
     yield f"{_count(len(found))} this place back" + (", and the first gains most:" if len(found) > 1 else ":")
-    first = 1
+    first, told = 1, ""
     for number, obstacle in enumerate(found, 1):
         before, after = (found[i].raises if 0 <= i < len(found) else "" for i in (number - 2, number))
         first = first if before == obstacle.raises else number
         yield ""
-        yield from _one(obstacle, number, first, last=after != obstacle.raises)
+        yield from _one(obstacle, number, "" if obstacle.why == told else obstacle.why, first, last=after != obstacle.raises)
+        told = obstacle.why
 
 
 def _count(number: int) -> str:
     return "One thing holds" if number == 1 else f"{number} things hold"
 
 
-def _one(obstacle: Obstacle, number: int, first: int, *, last: bool) -> Iterator[str]:
+def _one(obstacle: Obstacle, number: int, why: str, first: int, *, last: bool) -> Iterator[str]:
     """What is in the way of one gain is numbered from ``first`` on, and all of it has to go: the gain is told at the end."""
     yield from _wrapped(obstacle.what, f"{number}. ")
-    yield from _wrapped(obstacle.why)
+    yield from _wrapped(why)
     yield ""
     yield from _wrapped(obstacle.remedy.how)
     if obstacle.remedy.lines:
@@ -84,7 +85,7 @@ def _one(obstacle: Obstacle, number: int, first: int, *, last: bool) -> Iterator
         yield from (f"    {line}" for line in obstacle.remedy.lines)
     if last:
         yield ""
-        numbers = " and ".join(map(str, range(first, number + 1)))
+        numbers = f"{', '.join(map(str, range(first, number)))} and {number}"
         yield from _wrapped(f"Then: {obstacle.gain}" if number == first else f"With {numbers} done: {obstacle.gain}")
 
 

@@ -86,16 +86,16 @@ def plan(spec: Spec, placement: compile.Placement, place: Place) -> Plan:
         _mount(spec, mount, place, placement, ops, served)
         if own_dev and mount.destination == "/dev":
             _devices(spec, place, base, ops, served)
-    for path in (*spec.masked_paths,):
-        served.append(Served(target=path, source=path, empty=f"{base}/empty", flags=("read_only", "optional")))
+    for path in spec.masked_paths:
+        served.append(Served(target=path, source=path, empty=f"{base}/empty", flags=("read_only", "optional", "devices")))
     if len(served) > MAX_PLACES:
         raise Unsupported(f"{len(served)} volumes and paths: in a chroot there is room for {MAX_PLACES}")
     user = spec.process.user
     window = placement.window[0] << 16 | placement.window[1]
     if spec.process.terminal:
         ops.append(Op("console", uid=user.uid, mode=window, flags=("host_terminal",)))
-    if spec.process.cwd != "/" and not _covering(spec.process.cwd, served):
-        ops.append(Op("mkdir", target=spec.process.cwd, mode=0o755, uid=user.uid, gid=user.gid))
+    if spec.process.cwd != "/":
+        ops += _working_directory(spec.process.cwd, user.uid, user.gid, served)
     program = replace(compile.program(spec, placement), notify=notify_filter.compiled(place.machine))
     return Plan(
         ops=tuple(ops),
@@ -169,5 +169,18 @@ def _serve_device(target: str, source: str, place: Place, ops: list[Op], served:
     served.append(Served(target=target, source=source, flags=("devices", "optional")))
 
 
-def _covering(path: str, served: list[Served]) -> bool:
-    return any(path == one.target or path.startswith(one.target + "/") for one in served)
+def _working_directory(path: str, uid: int, gid: int, served: list[Served]) -> list[Op]:
+    """Made where it is missing, also in a volume, if that can be written."""
+    above = _covering(path, served)
+    if above is None:
+        return [Op("mkdir", target=path, mode=0o755, uid=uid, gid=gid)]
+    rest = path.removeprefix(above.target)
+    if not rest or "read_only" in above.flags:
+        return []
+    return [Op("mkdir", target=rest, source=above.source, mode=0o755, uid=uid, gid=gid)]
+
+
+def _covering(path: str, served: list[Served]) -> Served | None:
+    """The nearest of what is served at a path or above it."""
+    above = [one for one in served if path == one.target or path.startswith(one.target + "/")]
+    return max(above, key=lambda one: len(one.target), default=None)

@@ -18,6 +18,7 @@ from pyrt.cli.doctor import _report
 from pyrt.host import Host
 from pyrt.machine import Machine
 from pyrt.obstacles import IDS, PROC, find
+from pyrt.remedies import CONTEXT, OWN_USERS
 from pyrt.values import replace
 from tests.cli.conftest import REPOSITORY
 from tests.doctor.places import CONTAINER_ROOT, DOCKER, MACHINE, POD, REFUSED, ROOT, USER, steps
@@ -95,6 +96,70 @@ def test_under_a_filter(tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert answer["Rung"] == ("chroot" if os.geteuid() == 0 else "none")
     assert obstacles(answer)[0][1][-1] == "RestrictNamespaces=no"
+
+
+DOCKERS_CAPABILITIES = [
+    *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID"),
+    *("CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"),
+]
+MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]
+FORBIDDEN = ["unshare", "setns", "mount", "umount2", "pivot_root"]
+
+
+def in_runc(tmp_path: Path, *, seccomp: bool, environ: tuple[str, ...]) -> tuple[int, dict[str, object]]:
+    """``pyrt doctor`` in a container of runc as docker and Kubernetes start them, on this machine's own files."""
+    need("runc")
+    if os.geteuid() != 0:
+        missing("runc makes this place as root")
+    fstab = [("/proc", "proc"), ("/dev", "tmpfs"), ("/sys", "sysfs")]
+    flags = ["nosuid", "noexec", "nodev"]
+    capabilities = dict.fromkeys(("bounding", "effective", "permitted"), DOCKERS_CAPABILITIES)
+    forbidden = {"names": FORBIDDEN, "action": "SCMP_ACT_ERRNO"}
+    document = {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": ["sh", "-c", f"{DOCTOR} --format json"],
+            "env": [f"PATH={os.environ['PATH']}", f"STORE={tmp_path}/store", f"PYTHONPATH={REPOSITORY}", *environ],
+            "cwd": str(REPOSITORY),
+            "capabilities": capabilities,
+        },
+        "root": {"path": str(tmp_path / "root")},
+        "mounts": [
+            {"destination": place, "type": kind, "source": kind, "options": flags if kind != "tmpfs" else ["nosuid"]}
+            for place, kind in fstab
+        ]
+        + [{"destination": "/etc/hosts", "type": "bind", "source": "/etc/hosts", "options": ["bind"]}],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")],
+            "maskedPaths": MASKED,
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+            **({"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [forbidden]}} if seccomp else {}),
+        },
+    }
+    (tmp_path / "root").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    script = f"mount --bind / root && exec runc --root {tmp_path}/state run pyrt-test-{os.getpid()}"
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_in_a_pod_without_a_filter(tmp_path: Path) -> None:
+    """The place of most pods: everything but a fresh /proc."""
+    code, answer = in_runc(tmp_path, seccomp=False, environ=("KUBERNETES_SERVICE_HOST=127.0.0.1",))
+    assert (code, answer["Rung"], answer["Ids"]) == (0, "userns", "direct")
+    assert obstacles(answer) == [(PROC, [OWN_USERS, CONTEXT, "  procMount: Unmasked"])]
+
+
+def test_in_a_container_with_a_filter(tmp_path: Path) -> None:
+    """The place that docker makes for root by default."""
+    code, answer = in_runc(tmp_path, seccomp=True, environ=())
+    assert (code, answer["Rung"]) == (0, "chroot")
+    assert [lines[0] for _, lines in obstacles(answer)] == [
+        "docker run --security-opt seccomp=unconfined ...",
+        "docker run --security-opt systempaths=unconfined ...",
+    ]
 
 
 PLACES = [

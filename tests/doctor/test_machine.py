@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from pyrt.host import Host
+from pyrt.ids import Range
 from pyrt.machine import Cgroups, Machine, cgroups, file_system, read
-from pyrt.subordinate import MISSING, NO_NEW_PRIVILEGES, UNPRIVILEGED, mapper
+from pyrt.subordinate import MISSING, NO_NEW_PRIVILEGES, PROGRAMS, UNPRIVILEGED, mapper, ranges
 from tests.doctor.places import HOST
-from tests.support.parts import need
+from tests.support.parts import missing, need
 
 V2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"
 V1 = "31 25 0:27 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids"
@@ -112,6 +113,8 @@ def test_cgroups(tmp_path: Path, mounts: str, own: str, writable: list[str], exp
 def test_a_mapper_needs_its_rights(tmp_path: Path) -> None:
     """As newuidmap is in a copied tree, as it is installed, and for a process that may get no more rights."""
     need("setcap")
+    if os.geteuid() != 0:
+        missing("root gives a file set-user-id root")
     program = tmp_path / "newuidmap"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -130,6 +133,22 @@ def test_a_mapper_needs_its_rights(tmp_path: Path) -> None:
     (tmp_path / "self/status").write_text("Seccomp:\t0\nNoNewPrivs:\t1\n")
     assert mapper("newuidmap", path=here, proc=here).lacks == NO_NEW_PRIVILEGES
     assert mapper("newgidmap", path=here).lacks == MISSING
+
+
+def test_ids_that_nobody_can_map_are_none(tmp_path: Path) -> None:
+    """A start chose them and failed, where it could have gone on with a single id."""
+    if os.geteuid() != 0:
+        missing("root gives a file set-user-id root")
+    given = tmp_path / "given"
+    given.write_text(f"{os.geteuid()}:100000:65536\n")
+    for name in PROGRAMS:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    files, here = (str(given), str(given)), str(tmp_path)
+    assert ranges(os.geteuid(), files, here) is None
+    for name in PROGRAMS:
+        (tmp_path / name).chmod(0o4755)
+    assert ranges(os.geteuid(), files, here) == ((Range(1, 100000, 65536),), (Range(1, 100000, 65536),))
 
 
 def test_file_systems_have_names(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from pyrt.host import CHROOT, FULL, NONE, USERNS, Host
 from pyrt.machine import FileSystem, Machine
 from pyrt.obstacles import APPARMOR, IDS, LAYERS, ORDER, PROC, Obstacle, find
+from pyrt.remedies import CONTEXT, OWN_USERS
+from pyrt.remedies import POD as POD_HOW
 from pyrt.subordinate import MISSING, NO_NEW_PRIVILEGES, NOSUID, UNPRIVILEGED, Mapper
 from pyrt.values import replace
 from tests.doctor.places import (
@@ -142,7 +144,7 @@ def test_a_pod() -> None:
     """Without a filter, as most are: user namespaces work, a fresh /proc does not, and the store is on the pod's overlay."""
     host = replace(CONTAINER_ROOT, rung=USERNS, ids=None, steps=steps(proc=errno.EPERM, overlay=errno.EINVAL))
     assert lines(find(host, POD)) == [
-        (PROC, ("hostUsers: false", "securityContext:", "  procMount: Unmasked")),
+        (PROC, (OWN_USERS, CONTEXT, "  procMount: Unmasked")),
         (LAYERS, (
             "volumes: [{name: pyrt, emptyDir: {}}]",
             "containers: [{..., volumeMounts: [{name: pyrt, mountPath: /var/lib/pyrt}]}]",
@@ -154,9 +156,9 @@ def test_a_restricted_pod() -> None:
     host = replace(REFUSED, sandboxed=True)
     found = find(host, replace(POD, seccomp=True, user="1000", label="cri-containerd.apparmor.d (enforce)", over_proc=()))
     assert lines(found) == [
-        (USERNS, ("securityContext:", "  seccompProfile:", "    type: Unconfined")),
-        (USERNS, ("securityContext:", "  appArmorProfile:", "    type: Unconfined")),
-        (CHROOT, ("securityContext:", "  runAsNonRoot: false", "  runAsUser: 0")),
+        (USERNS, (CONTEXT, "  seccompProfile:", "    type: Unconfined")),
+        (USERNS, (CONTEXT, "  appArmorProfile:", "    type: Unconfined")),
+        (CHROOT, (CONTEXT, "  runAsNonRoot: false", "  runAsUser: 0")),
     ]
     assert found[2].what == "This container runs as user 1000, not as root."
 
@@ -205,7 +207,7 @@ def test_a_user_with_one_id(changes: dict[str, object], expected: list[str]) -> 
     ("container", "expected"),
     [
         ("docker", "Start this container again, without the option --security-opt no-new-privileges."),
-        ("kubernetes", "In the YAML of this pod (if the cluster allows it), set:"),
+        ("kubernetes", POD_HOW),
     ],
 )
 def test_no_new_privileges_in_a_container(container: str, expected: str) -> None:
