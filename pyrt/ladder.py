@@ -18,9 +18,17 @@ from functools import lru_cache
 from pyrt.errors import PrivilegeError
 from pyrt.host import CHROOT, DOCTOR, FULL, NONE, SETGID, SETUID, SYS_ADMIN, USERNS, Host, boot_id
 from pyrt.ids import DIRECT, ENOUGH, SUBORDINATE, Ids, Range
-from pyrt.values import replace
+from pyrt.values import dataclass, replace
 
 _NEEDED = ("unshare", "map", "namespaces", "private", "directory", "tmpfs")  # without these there is no rung "userns"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What csrc/userns.c found, and the ids that a container's user namespace can have."""
+
+    steps: tuple[tuple[str, int], ...]
+    ids: Ids
 
 
 def here(run: str, isolation: str = "") -> Host:
@@ -50,16 +58,16 @@ def _found(host: Host, run: str) -> Host:
     if host.uid == 0 and host.initial and host.holds(SYS_ADMIN):
         if not host.sandboxed:
             return host
-        steps = _steps(host, run, inside=True)
-        if _works(steps):
-            return replace(host, steps=steps)
-    return _unprivileged(host, _steps(host, run))
+        answer = _answer(host, run, inside=True)
+        if _works(answer.steps):
+            return replace(host, steps=answer.steps)
+    return _unprivileged(host, _answer(host, run))
 
 
-def _unprivileged(host: Host, steps: tuple[tuple[str, int], ...]) -> Host:
-    not_full = (FULL, _not_full(host))
+def _unprivileged(host: Host, answer: Answer) -> Host:
+    steps, not_full = answer.steps, (FULL, _not_full(host))
     if _works(steps):
-        return replace(host, rung=USERNS, ids=_ids(host), steps=steps, refused=(not_full,))
+        return replace(host, rung=USERNS, ids=answer.ids, steps=steps, refused=(not_full,))
     step, number = next(((name, number) for name, number in steps if name in _NEEDED and number), ("start", 0))
     no_userns = (USERNS, f"user namespace: {step}: {os.strerror(number) if number else 'no answer'}")
     refused = (not_full, no_userns)
@@ -72,7 +80,7 @@ def _unprivileged(host: Host, steps: tuple[tuple[str, int], ...]) -> Host:
 def _lower(host: Host, run: str, isolation: str) -> Host | None:
     """The place on a rung below its best one."""
     if host.rung == FULL and isolation == USERNS:
-        lower = _unprivileged(Host.probe(), _steps(Host.probe(), run))
+        lower = _unprivileged(Host.probe(), _answer(Host.probe(), run))
         return lower if lower.rung == USERNS else None
     if host.rung in (FULL, USERNS) and isolation == CHROOT and host.uid == 0:
         return replace(Host.probe(), rung=CHROOT, refused=host.refused)
@@ -106,7 +114,7 @@ def _ids(host: Host) -> Ids:
 
 
 def _own(name: str) -> tuple[Range, ...]:
-    """The ids of the namespace where we are, each as itself; no more than 2**16 of the first one's, where files have others."""
+    """The ids of the namespace where we are, each as itself."""
     with open(f"/proc/self/{name}", encoding="ascii") as file:
         rows = [[int(word) for word in line.split()] for line in file]
     return tuple(Range(inside, inside, count) for inside, _, count in rows)
@@ -116,22 +124,40 @@ def _count(ranges: tuple[Range, ...]) -> int:
     return sum(one.count for one in ranges)
 
 
-def _steps(host: Host, run: str, *, inside: bool = False) -> tuple[tuple[str, int], ...]:
-    """What the probe found, remembered in the store's run directory."""
+def _answer(host: Host, run: str, *, inside: bool = False) -> Answer:
+    """What the kernel and the administrator say, remembered in the store's run directory."""
     path = f"{run}/{'full' if inside else 'userns'}.probe"
     key = _key(host)
     with suppress(OSError, ValueError):
         with open(path, encoding="ascii") as file:
-            first, *rest = file.read().splitlines()
+            first, users, groups, *rest = file.read().splitlines()
         if first == key:
-            return tuple((name, int(number)) for name, _, number in (line.partition(" ") for line in rest))
-    found = _probed(run, inside)
+            return Answer(steps=tuple(map(_step, rest)), ids=_parsed(users, groups))
+    ids = _ids(host)
+    answer = Answer(steps=_probed(run, inside), ids=ids)
     with suppress(OSError):
         temporary = f"{path}.{os.getpid()}"
         with open(temporary, "w", encoding="ascii") as file:
-            file.write("\n".join([key, *(f"{name} {number}" for name, number in found)]))
+            maps = (f"{ids.how} {_shown(ids.users)}", _shown(ids.groups))
+            file.write("\n".join([key, *maps, *(f"{name} {number}" for name, number in answer.steps)]))
         os.rename(temporary, path)
-    return found
+    return answer
+
+
+def _step(line: str) -> tuple[str, int]:
+    name, number = line.split(" ")
+    return name, int(number)
+
+
+def _shown(ranges: tuple[Range, ...]) -> str:
+    return ",".join(map(str, ranges))
+
+
+def _parsed(users: str, groups: str) -> Ids:
+    """Raises ValueError for what is no map."""
+    how, _, users = users.partition(" ")
+    found = [tuple(Range(*map(int, one.split(" "))) for one in text.split(",")) for text in (users, groups)]
+    return Ids(how=how, users=found[0], groups=found[1])
 
 
 def _probed(run: str, inside: bool) -> tuple[tuple[str, int], ...]:
@@ -166,9 +192,18 @@ def _clear(directory: str) -> None:
 def _key(host: Host) -> str:
     """Everything that the answer depends on and that can differ within one boot."""
     places = [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "mnt", "pid")]
-    limit = ""
-    with suppress(OSError), open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
-        limit = file.read().strip()
-    return " ".join(
-        [boot_id(), str(host.uid), str(host.gid), f"{host.capabilities:x}", str(int(host.sandboxed)), limit, *places]
-    )
+    files = ("/etc/subuid", "/etc/subgid", "/proc/self/uid_map", "/proc/sys/user/max_user_namespaces")
+    facts = (boot_id(), host.uid, host.gid, f"{host.capabilities:x}", int(host.sandboxed), os.environ.get("PATH", ""))
+    return repr((*facts, *places, *map(_state, files)))
+
+
+def _state(path: str) -> str:
+    """Whether a file is still the one that was read: of a small one of procfs its content."""
+    try:
+        if path.startswith("/proc/"):
+            with open(path, encoding="ascii") as file:
+                return file.read().strip()
+        status = os.stat(path)
+        return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
+    except OSError:
+        return ""

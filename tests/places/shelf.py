@@ -38,7 +38,7 @@ def made_shelf() -> Iterator[Shelf]:
         shelf.root.chmod(0o755)
         (shelf.root / "images").mkdir()
         shutil.copy(Path(__file__).with_name("agent.py"), shelf.root)
-        _make_site(shelf.site)
+        make_site(shelf.site)
         images.write_layout(shelf.image("busybox"), {images.BUSYBOX: images.busybox()})
         _make_base(shelf)
         yield shelf
@@ -56,7 +56,7 @@ def make_software(shelf: Shelf) -> None:
 _SMALL = tuple(f"--dpkgopt=path-exclude=/usr/share/{room}/*" for room in ("doc", "locale", "man"))
 
 
-def _make_site(site: Path) -> None:
+def make_site(site: Path) -> None:
     """pyrt as it was built here, and its dependencies for the distribution's Python."""
     site.mkdir()
     shutil.copytree(ROOT / "pyrt", site / "pyrt", ignore=shutil.ignore_patterns("__pycache__"))

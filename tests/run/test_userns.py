@@ -104,7 +104,8 @@ def test_capabilities_are_of_the_namespace_only(userns):
     pattern = Path("/proc/sys/kernel/core_pattern")
     before = pattern.read_text()
     script = (
-        "mount -t proc p /proc; echo x >/proc/sys/kernel/core_pattern; date -s 2001-01-01; mknod /n c 1 3; dmesg | head -1; true"
+        "mount -t proc p /proc; echo x >/proc/sys/kernel/core_pattern; date -s 2001-01-01; mknod /n c 1 3; "
+        "dmesg | head -1; true"
     )
     result = userns(script, privileged=True)
     assert result.stderr.count(b"ermitted") + result.stderr.count(b"Read-only") + result.stderr.count(b"denied") >= 3
@@ -174,7 +175,8 @@ def test_where_overlay_takes_no_upper_directory_the_root_is_a_copy(store_root, t
         store=$PWD/merged/store; cd "$REPOSITORY"
         pyrt() { "$PYTHON" -m pyrt --root "$store" "$@"; }
         pyrt pull -q "oci:$LAYOUT:docker.io/library/links:latest"
-        pyrt run --rm --isolation userns --scratch disk links sh -c 'echo disk; touch /new; ls -ld /var/run; stat -c %u:%g /etc/passwd'
+        pyrt run --rm --isolation userns --scratch disk links \\
+            sh -c 'echo disk; touch /new; ls -ld /var/run; stat -c %u:%g /etc/passwd'
         pyrt run --name kept --isolation userns links sh -c 'echo kept; grep -c upperdir=up, /proc/mounts; rm -r /var'
         pyrt rm kept; find "$store/containers" "$store/tmp" -mindepth 1
     """
