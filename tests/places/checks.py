@@ -182,6 +182,7 @@ Release: 1
 Summary: a probe
 License: none
 BuildArch: noarch
+Provides: /bin/sh
 %description
 A probe.
 %install

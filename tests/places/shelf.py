@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ else:
 ROOT = Path(__file__).parents[2]
 # Not /tmp: the virtual machine has one of its own there.
 DIRECTORY = "/var/cache"
-SOFTWARE = ("python3-venv", "npm", "dnf", "rpm")
+SOFTWARE = ("python3-venv", "python3-wheel", "npm", "dnf", "rpm")
 
 
 @contextmanager
@@ -69,10 +70,25 @@ def make_site(site: Path) -> None:
 
 
 def _make_base(shelf: Shelf) -> None:
-    """As what people run in docker has it: Python, and nothing of ours."""
-    distribution.make_layer(shelf.base_tar, "python3", "python3-venv", "ca-certificates", options=_SMALL)
+    """As what people run in docker has it: Python, and nothing of ours. What this machine trusts and where its pip looks is
+    told there."""
+    settings = shelf.root / "pip.conf"
+    settings.write_text(f"[global]\ncert = {_TRUSTED}\n{_pip_servers()}")
+    hooks = [f"--customize-hook=copy-in {_TRUSTED} {os.path.dirname(_TRUSTED)}", f"--customize-hook=copy-in {settings} /etc"]
+    distribution.make_layer(shelf.base_tar, "python3", "python3-venv", "ca-certificates", options=[*_SMALL, *hooks])
     shelf.base.mkdir(mode=0o755)
     subprocess.run(["tar", "-xf", shelf.base_tar, "-C", shelf.base, "--exclude=./dev/*"], check=True)
     layer = shelf.root / "layer.tar"
     os.link(shelf.base_tar, layer)
     distribution.make_layout(layer, shelf.image("base"), "docker.io/library/base:latest")
+
+
+_TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def _pip_servers() -> str:
+    """This machine's pip configuration, as far as it is about servers."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    lines = subprocess.run(pip, check=True, capture_output=True, text=True).stdout.splitlines()
+    pairs = (re.fullmatch(r"(?:global|:env:)\.(index-url|proxy|trusted-host)='(.*)'", line) for line in lines)
+    return "".join(f"{pair[1]} = {pair[2]}\n" for pair in pairs if pair)
