@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
+import pytest
+
+from pyrt.host import SYS_ADMIN, Host
 from tests.support import chance
 
 # A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup(1) ignores SIGHUP, and what they start inherits it. The
@@ -13,3 +17,15 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 chance.load()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: the test itself, or what it expects, takes root of the machine")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("full") is None:
+        return
+    host = Host.probe()
+    if os.geteuid() != 0 or not host.initial or not host.holds(SYS_ADMIN):
+        pytest.skip("takes root of the machine")

@@ -62,11 +62,16 @@ def make_site(site: Path) -> None:
     site.mkdir()
     shutil.copytree(ROOT / "pyrt", site / "pyrt", ignore=shutil.ignore_patterns("__pycache__"))
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    subprocess.run([*for_python(site), *wanted], check=True)
+    compileall.compile_dir(site, quiet=2)
+
+
+def for_python(target: Path) -> list[str]:
+    """The pip command that installs into a directory what the distribution's Python can load."""
     version = subprocess.run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-warn-conflicts"]
     of_it = ["--only-binary=:all:", f"--python-version={version.stdout.strip()}", "--implementation=cp"]
-    subprocess.run([*pip, *of_it, "--target", str(site), *wanted], check=True)
-    compileall.compile_dir(site, quiet=2)
+    return [*pip, *of_it, "--target", str(target)]
 
 
 def _make_base(shelf: Shelf) -> None:

@@ -109,6 +109,7 @@ def test_id_13_environment_is_the_images_and_what_was_asked_for(store, monkeypat
     }  # fmt: skip
 
 
+@pytest.mark.full
 def test_bn_11_configuration_of_the_image_is_used(store):
     assert run("configured", store=store).stdout == b"entry cmd\n"
     assert run("configured", ["own"], store=store).stdout == b"entry own\n"
@@ -156,6 +157,7 @@ def _held() -> int:
     return int(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line), 16)
 
 
+@pytest.mark.full
 def test_default_capabilities_are_podmans_eleven(busybox):
     held = _held()
     lines = busybox("grep Cap /proc/self/status").stdout.decode().splitlines()
@@ -213,6 +215,7 @@ def test_volumes_read_and_write(busybox, tmp_path):
     assert b"Read-only" in busybox("echo x > /host/in", mounts=read_only).stderr
 
 
+@pytest.mark.full
 def test_read_only_volume_covers_what_is_mounted_below(busybox, tmp_path):
     below = tmp_path / "with space" / "below"
     below.mkdir(parents=True)
@@ -253,6 +256,7 @@ def test_volumes_of_the_image_stay_writable_on_a_read_only_root(store):
     assert result.stdout == b"from the imagex\nclosed\n"
 
 
+@pytest.mark.full
 def test_named_volume_is_filled_once_and_kept(store, busybox):
     mounts = [Mount(kind="volume", source="kept", target="/data")]
     try:
@@ -388,6 +392,7 @@ def test_cap_add_and_drop(busybox):
         busybox("true", cap_add=["NONSENSE"])
 
 
+@pytest.mark.full
 def test_privileged_opens_what_it_says(busybox):
     script = (
         "grep CapEff /proc/self/status; touch /proc/sys/kernel/x 2>&1 | grep -c Read-only; "
@@ -399,6 +404,7 @@ def test_privileged_opens_what_it_says(busybox):
     assert lines[1] == "0" and int(lines[2]) > 15 and " rw," in lines[3]
 
 
+@pytest.mark.full
 def test_id_04_groups(busybox):
     assert busybox("id -G", user="app").stdout == b"1000 2000\n"
     assert busybox("id -G", user="app:extra").stdout == b"2000\n"
@@ -454,6 +460,7 @@ def test_volumes_below_one_another_stay_writable_on_a_read_only_root(store):
     assert result.stdout.split() == [b"/data", b"/data/below", b"/var/run/x", b"/new/v", b"closed"]
 
 
+@pytest.mark.full
 def test_an_empty_volume_is_filled_when_an_image_has_something_there(store):
     mounts = [Mount(kind="volume", source="empty", target="/data")]
     try:
@@ -471,6 +478,7 @@ def test_an_etc_of_the_callers_has_our_files(busybox, tmp_path):
     assert busybox("cat /etc/own /etc/hostname", mounts=mounts, hostname="here").stdout == b"ownhere\n"
 
 
+@pytest.mark.full
 def test_devices_of_a_directory(busybox, tmp_path):
     (tmp_path / "below").mkdir()
     os.mknod(tmp_path / "below/null", 0o020666, os.makedev(1, 3))
@@ -514,6 +522,7 @@ def test_lc_05_caller_that_collects_all_children(store):
     assert os.listdir(store.layout.containers) == []
 
 
+@pytest.mark.full
 def test_plain_root_directory_that_has_a_procfs_mounted(store, tmp_path):
     root = _root_with_link(tmp_path, "x", "y")
     os.mkdir(f"{root}/proc")

@@ -42,6 +42,7 @@ def test_the_host_keeps_its_name(busybox):
     assert os.uname().nodename == before
 
 
+@pytest.mark.full
 def test_paths_are_hidden_and_opened(busybox):
     count = "ls /sys/firmware | wc -l; cat /etc/passwd | wc -c; (: >>/proc/sys/vm/swappiness) 2>/dev/null && echo open; true"
     assert busybox(count, mask=["/etc/passwd"]).stdout.split() == [b"0", b"0"]
@@ -66,6 +67,7 @@ def test_ct_61_limits_are_the_callers_with_a_ceiling(busybox):
     assert [int(word) for word in inside[2:4]] == [min(limit % 2**64, 1 << 20) for limit in before]
 
 
+@pytest.mark.full
 def test_a_run_says_what_stood_between(busybox):
     isolation = busybox("true").isolation
     assert isolation.rung == "full"

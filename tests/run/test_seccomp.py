@@ -92,6 +92,7 @@ def test_ct_35_with_no_new_privileges_it_is_loaded_last(pyrt, user):
     assert (done.returncode, done.stdout.split()) == (0, ["NoNewPrivs:", "1", "Seccomp:", "2"]), done
 
 
+@pytest.mark.full
 def test_unconfined_is_what_was_asked_for(pyrt, profile):
     for options, mode in (
         (["--security-opt", "seccomp=unconfined"], "0"),
@@ -186,6 +187,7 @@ def test_a_profile_that_cannot_be_used_ends_it_before_anything_is_pulled(pyrt, p
     )
 
 
+@pytest.mark.full
 def test_a_filter_that_refuses_the_last_step_says_where(store, profile, busybox):
     """setresuid comes after the filter, as in runc: the error names what was not possible."""
     with pytest.raises(StartError, match="cannot set the user: Operation not permitted"):
@@ -226,6 +228,7 @@ def test_a_relative_path_is_refused(store):
         confined(store, "profile.json")
 
 
+@pytest.mark.full
 def test_dry_run_shows_the_rules_that_hold(pyrt):
     def shown(*options: str) -> dict:  # type: ignore[type-arg]
         done = pyrt("run", "--rm", "--dry-run", *options, "busybox", "true")
