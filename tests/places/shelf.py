@@ -62,11 +62,16 @@ def make_site(site: Path) -> None:
     site.mkdir()
     shutil.copytree(ROOT / "pyrt", site / "pyrt", ignore=shutil.ignore_patterns("__pycache__"))
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    version = subprocess.run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-warn-conflicts"]
-    of_it = ["--only-binary=:all:", f"--python-version={version.stdout.strip()}", "--implementation=cp"]
-    subprocess.run([*pip, *of_it, "--target", str(site), *wanted], check=True)
+    subprocess.run([*pip, *for_distribution(), "--target", str(site), *wanted], check=True)
     compileall.compile_dir(site, quiet=2)
+
+
+def for_distribution() -> list[str]:
+    """Options of pip: packages for the distribution's Python, whatever the tests run on."""
+    show = [PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    return ["--only-binary=:all:", f"--python-version={version}", "--implementation=cp"]
 
 
 def _make_base(shelf: Shelf) -> None:

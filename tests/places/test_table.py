@@ -15,7 +15,9 @@ def rows() -> dict[str, list[str]]:
 
 def test_each_place_has_a_row_with_what_is_run_there() -> None:
     expected = {place.about: ", ".join(name for name in CHECKS if due(place, name)) for place in PLACES}
-    assert {about: cells[3] for about, cells in rows().items()} == expected, "python -m tests.places.table JUNIT.xml writes it anew"
+    assert {about: cells[3] for about, cells in rows().items()} == expected, (
+        "python -m tests.places.table JUNIT.xml writes it anew"
+    )
 
 
 def test_each_place_has_the_rung_that_is_expected() -> None:
