@@ -348,10 +348,25 @@ int pyrt_remount_root(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return 0;
 }
 
+/* Where pivot_root is refused: docker's seccomp profile does so to every container, whatever its capabilities are, and the kernel
+ * itself where the root is an initramfs. The new root is laid over the old one, which nothing in the container can reach: from
+ * "/" no path leads below a mount, and uncovering it takes CAP_SYS_ADMIN over this mount namespace. */
+static int move_over_root(void) {
+    return mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ? -1 : 0;
+}
+
 int pyrt_pivot(struct pyrt_walk *walk, const struct pyrt_step *op) {
     (void)op;
-    /* pivot_root(2), NOTES: the same directory twice stacks the old root on the new one, and it is detached at once. */
-    if (fchdir(walk->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+    int entered = fchdir(walk->root);
+    if (entered == 0) {
+        /* pivot_root(2), NOTES: the same directory twice stacks the old root on the new one, and it is detached at once. */
+        entered = (int)syscall(SYS_pivot_root, ".", ".");
+        if (entered == 0)
+            entered = umount2(".", MNT_DETACH);
+        else if (errno == EPERM || errno == ENOSYS || errno == EINVAL)
+            entered = move_over_root();
+    }
+    if (entered < 0 || chdir("/") < 0)
         return pyrt_walk_fail(walk, PYRT_AT_PIVOT, walk->launch->newroot);
     return 0;
 }

@@ -9,6 +9,9 @@ import pytest
 
 from pyrt.host import SYS_ADMIN, Host
 from tests.support import chance
+from tests.support.built import built
+
+__all__ = ["built"]  # a fixture
 
 # A shell starts background jobs with SIGINT and SIGQUIT ignored, nohup(1) ignores SIGHUP, and what they start inherits it. The
 # tests send these signals.

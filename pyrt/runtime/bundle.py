@@ -301,7 +301,7 @@ def mounts(
         ),
         _shared_memory(request),
         SpecMount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
-        _sys(request, place, rw),
+        *_sys(request, place, rw),
         _CGROUP if not request.privileged else _replace_option(_CGROUP, "ro", "rw"),
     ]
     kept = [mount for mount in defaults if not _covered(mount.destination, taken)]
@@ -321,12 +321,15 @@ def _proc(place: Surroundings) -> SpecMount:
     return SpecMount(destination="/proc", type="bind", source="/proc", options=("rbind", "rslave", *bits))
 
 
-def _sys(request: RunRequest, place: Surroundings, access: str) -> SpecMount:
-    """A sysfs shows a network namespace, so a user namespace may mount one of its own network alone."""
-    bits = ("nosuid", "noexec", "nodev", access)
+def _sys(request: RunRequest, place: Surroundings, access: str) -> tuple[SpecMount, ...]:
+    """A sysfs shows a network namespace, so a user namespace may mount one of its own network alone. The host's brings the
+    host's cgroups along; they are covered, because a cgroup2 does not go on top of a cgroup2 (mount(2), EBUSY)."""
+    bits = ("nosuid", "noexec", "nodev")
     if place.ids is None or request.network == "none":
-        return SpecMount(destination="/sys", type="sysfs", source="sysfs", options=bits)
-    return SpecMount(destination="/sys", type="bind", source="/sys", options=("rbind", "rslave", *bits))
+        return (SpecMount(destination="/sys", type="sysfs", source="sysfs", options=(*bits, access)),)
+    empty = (*bits, "ro", "mode=755", "size=4k")
+    cover = SpecMount(destination=_CGROUP.destination, type="tmpfs", source="tmpfs", options=empty)
+    return (SpecMount(destination="/sys", type="bind", source="/sys", options=("rbind", "rslave", *bits, access)), cover)
 
 
 def _tty_group(place: Surroundings) -> tuple[str, ...]:

@@ -205,7 +205,7 @@ def _directory(path: str) -> Op:
 def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
     real = ("real_directory",) if mount.destination in _REAL else ()
-    optional = ("optional",) if mount.type in ("cgroup2", "mqueue") else ()
+    optional = ("optional",) if mount.type in ("cgroup2", "mqueue") or mount.destination == "/sys/fs/cgroup" else ()
     words = (*real, *optional)
     return Op("mount", target=mount.destination, source=mount.type, data=data or None, mount_flags=flags, flags=words)
 

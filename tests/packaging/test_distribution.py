@@ -43,13 +43,14 @@ def test_the_wheel_holds_the_package_and_what_was_compiled(built: Built) -> None
 def test_the_sdist_is_the_source(built: Built) -> None:
     with tarfile.open(built.sdist) as sdist:
         modes = {member.name.partition("/")[2]: member.mode for member in sdist.getmembers() if member.isfile()}
-    rooms = [built.source / room for room in ("csrc", "pyrt", "tests", "benchmarks", "docs", ".ci")]
+    rooms = [built.source / room for room in ("csrc", "pyrt", "tests", "benchmarks", "docs", "docker", ".ci")]
     files = {str(path.relative_to(built.source)) for room in rooms for path in room.rglob("*") if path.is_file()}
     top = {"pyproject.toml", "setup.py", "MANIFEST.in", "dev", "Makefile", "LICENSE"}
+    top |= {"Dockerfile", ".dockerignore", "docker-compose.yml", "pyrt.sh"}
     pages = {"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"}
     made = {name for name in modes if name.startswith("pyrt_runtime.egg-info/")} | {"PKG-INFO", "setup.cfg"}
     assert set(modes) - made == files | top | pages
-    assert modes["dev"] & 0o111 and modes[".ci/run"] & 0o111
+    assert all(modes[name] & 0o111 for name in ("dev", "pyrt.sh", "docker/entry", ".ci/run"))
 
 
 def test_only_the_module_itself_is_exported(built: Built, tmp_path: Path) -> None:

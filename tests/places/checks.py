@@ -77,7 +77,8 @@ def first_run(visit: Visit) -> None:
 
 def exit_codes(visit: Visit) -> None:
     cases = {
-        ("true",): 0, ("sh", "-c", "exit 3"): 3, ("/not/there",): 127, ("/etc/passwd",): 126, ("sh", "-c", "sh -c 'kill -TERM $$'; exit $?"): 143,
+        ("true",): 0, ("sh", "-c", "exit 3"): 3, ("/not/there",): 127, ("/etc/passwd",): 126,
+        ("sh", "-c", "sh -c 'kill -TERM $$'; exit $?"): 143,
         ("sh", "-c", "sh -c 'kill -KILL $$'; exit $?"): 137,
     }  # fmt: skip
     for command, code in cases.items():
@@ -95,7 +96,9 @@ def files_of_volumes(visit: Visit) -> None:
     """What container root makes in a directory of the user's is the user's, and what is there can be read."""
     with visit.directory() as path:
         visit.inside.check("sh", "-c", f"echo outside >{path}/given; mkdir -m 700 {path}/closed; echo x >{path}/closed/x")
-        script = "cat /v/given /v/closed/x; mkdir /v/made; echo inside >/v/made/file; mv /v/given /v/moved; stat -c %u /v/made/file"
+        script = (
+            "cat /v/given /v/closed/x; mkdir /v/made; echo inside >/v/made/file; mv /v/given /v/moved; stat -c %u /v/made/file"
+        )
         assert visit.run("-v", f"{path}:/v", BUSYBOX, "sh", "-ec", script).split() == ["outside", "x", "0"]
         owner = visit.inside.check("sh", "-c", "echo $(id -u):$(id -g)").strip()
         listed = visit.inside.check("find", path, "-mindepth", "1", "-printf", "%U:%G %P\n").splitlines()
@@ -112,7 +115,10 @@ def users(visit: Visit) -> None:
     assert visit.run("--user", "app", BUSYBOX, "sh", "-c", "touch /tmp/x; stat -c %u /tmp/x").split() == ["1000"]
     if visit.place.expected.ids == "all":
         assert visit.run("--user", "app", BUSYBOX, "sh", "-c", "test -w /etc || echo closed").split() == ["closed"]
-        assert visit.run(BUSYBOX, "sh", "-ec", "touch /x; chown 33:44 /x; stat -c %u:%g /x /home/app").split() == ["33:44", "1000:1000"]
+        assert visit.run(BUSYBOX, "sh", "-ec", "touch /x; chown 33:44 /x; stat -c %u:%g /x /home/app").split() == [
+            "33:44",
+            "1000:1000",
+        ]
     else:
         visit.run(BUSYBOX, "sh", "-ec", "touch /x; chown 33:44 /x")  # a program that insists goes on
 
@@ -132,7 +138,9 @@ def nothing_is_left(visit: Visit) -> None:
     for words in (("rm", "kept"), ("rmi", BUSYBOX)):
         done = visit.inside.pyrt(*words)
         assert done.returncode == 0, done
-    found = visit.inside.run("find", root, "-mindepth", "2", "-not", "-path", f"{root}/filters/*", "-not", "-path", f"{root}/locks/*")
+    found = visit.inside.run(
+        "find", root, "-mindepth", "2", "-not", "-path", f"{root}/filters/*", "-not", "-path", f"{root}/locks/*"
+    )
     left = [line for line in found.stdout.splitlines() if line.removeprefix(f"{root}/") not in _SKELETON]
     left = [path for path in left if not path.startswith(f"{root}/run/")]
     assert (left, found.stderr) == ([], "")

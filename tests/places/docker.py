@@ -18,7 +18,15 @@ def _with(*options: str) -> Open:
         channel = make_channel(work)
         with running_dockerd(work / "docker") as docker:
             docker.check("import", shelf.base_tar, IMAGE)
-            run = ["docker", "run", "--rm", "--network=host", f"-v{shelf.root}:{shelf.root}:ro", f"-v{channel}:{channel}", *options]
+            run = [
+                "docker",
+                "run",
+                "--rm",
+                "--network=host",
+                f"-v{shelf.root}:{shelf.root}:ro",
+                f"-v{channel}:{channel}",
+                *options,
+            ]
             inside = Inside(channel, "/root")
             with serving([*run, IMAGE, *shelf.agent(channel)], inside, shelf, work, env=docker.environment):
                 yield inside

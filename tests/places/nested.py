@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 def _open(shelf: Shelf, work: Path) -> Iterator[Inside]:
     channel = make_channel(work)
     pyrt = [sys.executable, "-m", "pyrt", "--root", f"{work}/outer"]
-    subprocess.run([*pyrt, "pull", "-q", f"oci:{shelf.image('base')}:docker.io/library/base:latest"], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*pyrt, "pull", "-q", f"oci:{shelf.image('base')}:docker.io/library/base:latest"],
+        check=True,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
     run = [*pyrt, "run", "--rm", f"-v{shelf.root}:{shelf.root}:ro", f"-v{channel}:{channel}", "base"]
     with serving([*run, *shelf.agent(channel)], inside := Inside(channel, "/root"), shelf, work, cwd=ROOT):
         yield inside

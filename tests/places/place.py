@@ -112,8 +112,8 @@ Open = Callable[[Shelf, Path], AbstractContextManager[Inside]]
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """``about`` says in one sentence what the place is. ``open`` makes it, below the empty directory that it is given, and takes
-    it down again."""
+    """``about`` says in one sentence what the place is. ``open`` makes it, below the empty directory that it is given,
+    and takes it down again."""
 
     name: str
     about: str
@@ -192,4 +192,3 @@ def left_behind(work: Path) -> list[str]:
 def cgroup_name(work: Path) -> str:
     """What a place calls its control groups."""
     return f"{work.parent.parent.name}-{work.name}"
-

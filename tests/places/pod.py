@@ -1,4 +1,4 @@
-"""A pod of Kubernetes as most are: runc with docker's capabilities and masked paths, without a seccomp profile, on overlayfs."""
+"""A pod of Kubernetes as most are: runc with docker's capabilities and masked paths, no seccomp profile, on overlayfs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.places.place import OWN_GROUPS, PATH, Expected, Inside, Open, Place, 
 from tests.support.parts import need
 
 _CAPABILITIES = (
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT",
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP",
+    "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 )  # fmt: skip
 _MASKED = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")

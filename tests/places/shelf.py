@@ -68,10 +68,15 @@ def make_site(site: Path) -> None:
 
 def for_python(target: Path) -> list[str]:
     """The pip command that installs into a directory what the distribution's Python can load."""
-    version = subprocess.run([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-warn-conflicts"]
-    of_it = ["--only-binary=:all:", f"--python-version={version.stdout.strip()}", "--implementation=cp"]
-    return [*pip, *of_it, "--target", str(target)]
+    return [*pip, *for_distribution(), "--target", str(target)]
+
+
+def for_distribution() -> list[str]:
+    """Options of pip: packages for the distribution's Python, whatever the tests run on."""
+    show = [PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    return ["--only-binary=:all:", f"--python-version={version}", "--implementation=cp"]
 
 
 def _make_base(shelf: Shelf) -> None:

@@ -89,7 +89,9 @@ def test_hello_world(script: Script, busybox: str, options: str, rung: str):
 def test_input_output_exit_code_and_directory(script: Script, busybox: str, here: Path, options: str):
     (here / "given").write_text("from outside\n")
     command = "cat; cat given; echo error >&2; echo inside >made; exit 42"
-    done = script("run", "--rm", "-i", "-v", f"{here}:/w", "-w", "/w", busybox, "sh", "-c", command, input="input\n", options=options)
+    done = script(
+        "run", "--rm", "-i", "-v", f"{here}:/w", "-w", "/w", busybox, "sh", "-c", command, input="input\n", options=options
+    )
     assert (done.returncode, done.stdout) == (42, "input\nfrom outside\n"), done
     assert "error\n" in done.stderr
     assert (here / "made").read_text() == "inside\n"
@@ -115,7 +117,9 @@ def test_a_terminal_is_passed_on(docker: Docker, script: Script, busybox: str, h
     ours, theirs = pty.openpty()
     command = [ROOT / "pyrt.sh", "run", "--rm", "-it", busybox, "sh", "-c", "test -t 0 && test -t 1 && stty size; exit 7"]
     os.set_blocking(ours, False)
-    process = subprocess.Popen(command, cwd=here, env=environment(docker), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=here, env=environment(docker), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
     os.close(theirs)
     shown = b""
     while process.poll() is None:
@@ -137,7 +141,9 @@ def read(fd: int) -> bytes:
 def test_a_signal_ends_the_container(docker: Docker, script: Script, busybox: str, here: Path):
     assert script("pull", "-q", busybox).returncode == 0
     command = [ROOT / "pyrt.sh", "run", "--rm", busybox, "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done"]
-    with subprocess.Popen(command, cwd=here, env=environment(docker), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=here, env=environment(docker), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 9
@@ -147,14 +153,18 @@ def test_a_signal_ends_the_container(docker: Docker, script: Script, busybox: st
 def test_compose(docker: Docker, busybox: str, here: Path):
     need("docker-compose")
     shutil.copy(ROOT / "docker-compose.yml", here)
-    (here / "docker-compose.override.yml").write_text(
-        f"services: {{pyrt: {{image: {IMAGE}, network_mode: host}}}}\n"
-    )
+    (here / "docker-compose.override.yml").write_text(f"services: {{pyrt: {{image: {IMAGE}, network_mode: host}}}}\n")
     compose = ["docker-compose", "--project-name", "pyrttest"]
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*compose, *words], cwd=here, env=docker.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+            [*compose, *words],
+            cwd=here,
+            env=docker.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
         )
 
     try:
@@ -211,8 +221,9 @@ def test_the_engine_is_asked_for_nothing_but_its_default(tmp_path: Path):
     words = subprocess.run(
         [ROOT / "pyrt.sh", "run", "a b", "", "*"], env=env, capture_output=True, text=True, cwd=tmp_path, check=True
     ).stdout.splitlines()
-    variables = "TERM NO_COLOR PYRT_STRICT PYRT_SH_QUIET HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy".split()  # noqa: SIM905
-    passed = [word for name in variables for word in ("--env", name)]
+    settings = ("TERM", "NO_COLOR", "PYRT_STRICT", "PYRT_SH_QUIET")
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+    passed = [word for name in (*settings, *proxies) for word in ("--env", name)]
     volumes = ["--volume", "pyrt-store:/var/lib/pyrt", "--volume", f"{tmp_path}:{tmp_path}", "--workdir", str(tmp_path)]
     assert words == ["run", "--rm", "--interactive", *volumes, *passed, "an-image", "run", "a b", "", "*"]
 

@@ -1,4 +1,4 @@
-"""Every check in every place that this machine has. ``python -m tests.places.table`` makes docs/where-it-runs.md of the result."""
+"""Every check in every place that this machine has; docs/where-it-runs.md is made of the result (tests/places/table.py)."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ exec setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"
 """
 
 
-def account(work: Path, *, subordinate: bool, uid: int = UID) -> list[str]:
+def account(work: Path, *, subordinate: bool, uid: int = UID, first: str = "") -> list[str]:
     """A command prefix: what follows it runs as an ordinary user, with subordinate ids and the programs that give them, or
-    with neither."""
+    with neither. Before, root carries out ``first`` in the mount namespace that the user gets."""
     need("setpriv", "unshare", *_HELPERS)
     files = work / "etc"
     files.mkdir()
@@ -47,16 +47,18 @@ def account(work: Path, *, subordinate: bool, uid: int = UID) -> list[str]:
             missing(f"/etc/{name} does not exist")
         (files / name).write_text(content)
     hidden = "" if subordinate else " ".join(filter(None, map(shutil.which, _HELPERS)))
-    become = ["sh", "-ec", f"HIDE='{hidden}'\n{_BECOME}", "sh", str(files), str(uid)]
+    become = ["sh", "-ec", f"HIDE='{hidden}'\n{first}\n{_BECOME}", "sh", str(files), str(uid)]
     return ["unshare", "--mount", "--propagation", "private", *become]
 
 
-def _as_user(subordinate: bool) -> Open:
+def as_user(subordinate: bool, first: str = "") -> Open:
+    """An ordinary user's place."""
+
     @contextmanager
     def opened(shelf: Shelf, work: Path) -> Iterator[Inside]:
         channel, home = make_channel(work), make_home(work, UID)
         inside = Inside(channel, str(home))
-        with serving([*account(work, subordinate=subordinate), *shelf.agent(channel)], inside, shelf, work):
+        with serving([*account(work, subordinate=subordinate, first=first), *shelf.agent(channel)], inside, shelf, work):
             yield inside
 
     return opened
@@ -67,12 +69,12 @@ PLACES = (
         name="user",
         about="an ordinary user with a range in /etc/subuid, and newuidmap",
         expected=Expected(rung="userns"),
-        open=_as_user(True),
+        open=as_user(True),
     ),
     Place(
         name="user without subuid",
         about="an ordinary user without a range in /etc/subuid, and no newuidmap",
         expected=Expected(rung="userns", ids="one", off=OWN_GROUPS),
-        open=_as_user(False),
+        open=as_user(False),
     ),
 )

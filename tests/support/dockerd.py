@@ -55,7 +55,8 @@ def running_dockerd(directory: Path) -> Iterator[Docker]:
         # In a mount namespace of its own: what it mounts goes away with it, and the namespace file that it keeps.
         "unshare", "--mount", "--propagation=private",
         "dockerd", f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid",
-        f"--host=unix://{docker.socket}", f"--cgroup-parent={parent}", f"--config-file={directory}/daemon.json", "--storage-driver=overlay2",
+        f"--host=unix://{docker.socket}", f"--cgroup-parent={parent}", f"--config-file={directory}/daemon.json",
+        "--storage-driver=overlay2",
         # Nothing of this machine's network is touched.
         "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
     ]  # fmt: skip

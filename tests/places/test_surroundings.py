@@ -1,0 +1,36 @@
+"""What is odd about a machine, made for an ordinary user alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.places.checks import Visit
+from tests.places.place import Place, Shelf, left_behind
+from tests.places.user import PLACES, as_user
+
+
+@pytest.fixture
+def work(shelf: Shelf) -> Iterator[Path]:
+    directory = shelf.root / "places" / "odd"
+    directory.mkdir(parents=True)
+    yield directory
+    assert left_behind(directory) == []
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_a_machine_with_nothing_but_cgroup_v2(place: Place, shelf: Shelf, work: Path) -> None:
+    """The kernel takes no cgroup2 on top of a cgroup2, and the host's /sys brings one along."""
+    one_hierarchy = "umount -R /sys/fs/cgroup 2>/dev/null || :; mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+    with as_user(place.expected.ids == "all", one_hierarchy)(shelf, work) as inside:
+        visit = Visit(place, inside, shelf, lambda name, value: None)
+        visit.pull("busybox")
+        assert inside.check("stat", "-f", "-c", "%T", "/sys/fs/cgroup").strip() == "cgroup2fs"
+        seen = visit.run(
+            "busybox", "sh", "-c", "cat /proc/self/cgroup; mount | grep ' /sys/fs/cgroup ' | tail -n 1"
+        ).splitlines()
+        assert "0::/" in seen and seen[-1].startswith("cgroup2 on /sys/fs/cgroup type cgroup2 (ro,"), seen
