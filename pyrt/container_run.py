@@ -238,7 +238,7 @@ def run_foreground(
 def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
     bundle.check(request)
-    host = ladder.here(store.layout.run, request.isolation)
+    host = ladder.here(store.layout.run, request.isolation, root=store.layout.root)
     request = _fitted(request, host)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
@@ -255,7 +255,7 @@ def prepared(
 ) -> Prepared:
     """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
     bundle.check(request)
-    host = ladder.here(store.layout.run, request.isolation)
+    host = ladder.here(store.layout.run, request.isolation, root=store.layout.root)
     host.require()
     barriers.require(request, host)
     request = _fitted(request, host)

@@ -51,7 +51,7 @@ def info(*, store: Store | None = None) -> Info:
     store = store or Store.shared()
     records = store.containers.list()
     kernel = os.uname()
-    host, isolation = _here(store.layout.run)
+    host, isolation = _here(store.layout.run, store.layout.root)
     return Info(
         version=VERSION,
         kernel=kernel.release,
@@ -73,16 +73,18 @@ def info(*, store: Store | None = None) -> Info:
 
 
 def examine(store: Store) -> tuple[Host, tuple[Obstacle, ...]]:
-    """The place where we are, and what holds it back, the best gain first. Raises PrivilegeError where there is no procfs."""
-    host = ladder.here(store.layout.run)
+    """The place where we are, asked anew, and what holds it back, the best gain first. Raises PrivilegeError where there is
+    no procfs."""
+    ladder.forget(store.layout.run)
+    host = ladder.here(store.layout.run, root=store.layout.root)
     return host, obstacles.find(host, machine.read(host, store.layout.root))
 
 
-def _here(run: str) -> tuple[Host | None, Isolation]:
+def _here(run: str, root: str) -> tuple[Host | None, Isolation]:
     """The place, None where not even that can be told, and the isolation that it gives."""
     host = None
     try:
-        host = ladder.here(run)
+        host = ladder.here(run, root=root)
         host.require()
     except PrivilegeError as error:
         return host, Isolation(rung="none", barriers=(Barrier(name="containers", on=False, why=str(error)),))

@@ -27,14 +27,6 @@ from tests.support.parts import missing, need
 DOCTOR = f"exec {sys.executable} -m pyrt --root \"$STORE\" doctor"
 
 
-@pytest.fixture
-def user_namespaces() -> None:
-    """Where this machine gives root no further ones, there is no place to be made."""
-    need("unshare")
-    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode != 0:
-        missing("no user namespace can be made here")
-
-
 def doctor(tmp_path: Path, script: str, *words: str) -> tuple[int, dict[str, object]]:
     """The answer in a place that a shell makes: exit code, and the JSON."""
     argv = ["unshare", *words, "sh", "-ec", f"{script}\n{DOCTOR} --format json"]

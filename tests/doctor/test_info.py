@@ -16,11 +16,8 @@ from pyrt.kernel_features import FEATURES, look
 from pyrt.machine_info import info
 from pyrt.store.store import Store
 from tests.cli.conftest import REPOSITORY
-from tests.doctor.test_doctor import user_namespaces
 from tests.support.enosys import NUMBERS
 from tests.support.parts import need
-
-__all__ = ["user_namespaces"]
 
 DOCUMENT = REPOSITORY / "docs/kernel-features.md"
 
