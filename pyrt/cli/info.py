@@ -76,7 +76,7 @@ def facts(store: Store) -> dict[str, object]:
         "Driver": "overlay",
         "DriverStatus": [
             ["Backing Filesystem", found.file_system or "unknown"],
-            ["Overlay on it", found.no_overlay or "yes"],
+            ["Overlay On It", found.overlay],
         ],
         "ServerVersion": found.version,
         "KernelVersion": found.kernel,

@@ -103,6 +103,17 @@ def test_what_info_says_of_the_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("user_namespaces")
+def test_whether_layers_can_be_stacked_is_what_was_tried(tmp_path: Path) -> None:
+    for enter, expected in (
+        (["unshare", "-Ur"], "yes"),
+        ([sys.executable, "-m", "tests.support.enosys", "unshare", "--"], "no, nothing can be mounted here"),
+    ):
+        values, text = told(tmp_path, *enter)
+        assert ["Overlay On It", expected] in values["DriverStatus"]  # type: ignore[operator]
+        assert f"\n  Overlay On It: {expected}\n" in text
+
+
+@pytest.mark.usefixtures("user_namespaces")
 def test_the_groups_that_a_container_keeps(tmp_path: Path) -> None:
     """With a single id nobody can drop a group: they are named, and nowhere else is anything said of them."""
     need("setpriv")
