@@ -111,6 +111,7 @@ def test_whether_layers_can_be_stacked_is_what_was_tried(tmp_path: Path) -> None
         values, text = told(tmp_path, *enter)
         assert ["Overlay On It", expected] in values["DriverStatus"]  # type: ignore[operator]
         assert f"\n  Overlay On It: {expected}\n" in text
+        assert values["Driver"] == ("overlay" if expected == "yes" else "copy")
 
 
 @pytest.mark.usefixtures("user_namespaces")
