@@ -104,7 +104,7 @@ class Host:
     def require(self) -> None:
         """Raises PrivilegeError where no container can be started, and says why."""
         if self.rung == NONE:
-            why = "; ".join(reason for _, reason in self.refused)
+            why = "; ".join(dict.fromkeys(reason for _, reason in self.refused))
             raise PrivilegeError(f"starting a container: {why}", hint=DOCTOR)
 
 

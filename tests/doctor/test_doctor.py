@@ -70,6 +70,20 @@ def test_where_nothing_starts(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("user_namespaces")
+def test_a_run_where_nothing_starts_says_what_to_type(tmp_path: Path) -> None:
+    """The exact cause and the line that would change it, in one line."""
+    script = "echo 1 > /proc/sys/user/max_user_namespaces; exec unshare -U --map-user=1000 --map-group=1000 sh -ec \"$0\""
+    run = f"exec {sys.executable} -m pyrt --root {tmp_path}/store run --pull never busybox true"
+    done = subprocess.run(["unshare", "-Ur", "sh", "-ec", script, run], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr == (
+        "pyrt: starting a container: uid 1000 is not root; user namespace: unshare: No space left on device; "
+        "No further user namespaces are allowed in this place: sysctl -w user.max_user_namespaces=28633; "
+        "pyrt doctor says more\n"
+    )
+
+
+@pytest.mark.usefixtures("user_namespaces")
 def test_where_parts_of_proc_are_hidden(tmp_path: Path) -> None:
     """Mounts of another, more powerful namespace cannot be taken off, and a fresh procfs would show what is below."""
     script = "mount -t tmpfs none /proc/sys/kernel/random; exec unshare -Urm sh -ec \"$0\""

@@ -12,6 +12,7 @@ from pyrt import ladder
 from pyrt.host import Host
 from pyrt.machine_info import examine
 from pyrt.store.store import Store
+from pyrt.values import replace
 from tests.doctor.places import HOST, steps
 
 WORKS = steps(chroot=errno.EPERM)
@@ -53,6 +54,17 @@ def test_an_answer_is_remembered_until_a_setting_changes(kernel: Kernel, tmp_pat
     (tmp_path / "unprivileged_userns_clone").write_text("0\n")
     kernel.answer = REFUSED
     assert (here(tmp_path), kernel.asked) == ("none", 2)
+
+
+def test_what_newuidmap_may_do_is_part_of_the_question(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rights, and ours to use them: with no_new_privs it maps nothing."""
+    here(tmp_path)
+    (tmp_path / "unprivileged_userns_clone").chmod(0o4755)  # any of the files that are looked at
+    assert (here(tmp_path), kernel.asked) == ("userns", 2)
+    monkeypatch.setattr(Host, "probe", classmethod(lambda cls: replace(HOST, no_new_privileges=True)))
+    assert (here(tmp_path), kernel.asked) == ("userns", 3)
 
 
 def test_who_gets_nothing_asks_each_time(kernel: Kernel, tmp_path: Path) -> None:
