@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 
 from pyrt import ladder
 from pyrt._native.launch import Started, launch
-from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, UsageError
+from pyrt.errors import CommandFailed, ContainerTimeout, ImageError, ImageNotFound, PrivilegeError, UsageError
 from pyrt.host import CHROOT, Host, start_time
 from pyrt.ids import Ids
 from pyrt.isolation import Isolation
@@ -238,7 +238,7 @@ def run_foreground(
 def dry_run(request: RunRequest, *, store: Store) -> dict[str, Any]:
     """The spec and the plan that ``run`` would carry out, as JSON; nothing is made and nothing is started."""
     bundle.check(request)
-    host = ladder.here(store.layout.run, request.isolation)
+    host = ladder.here(store.layout.run, request.isolation, root=store.layout.root)
     request = _fitted(request, host)
     with _rooted(request, store, lambda: None) as root:
         container_id = os.urandom(32).hex()
@@ -255,8 +255,8 @@ def prepared(
 ) -> Prepared:
     """Everything but the process: the image is here, and the container has its spec, its plan and its record."""
     bundle.check(request)
-    host = ladder.here(store.layout.run, request.isolation)
-    host.require()
+    host = ladder.here(store.layout.run, request.isolation, root=store.layout.root)
+    _require(host, store)
     barriers.require(request, host)
     request = _fitted(request, host)
     if request.name is not None:
@@ -279,6 +279,16 @@ def prepared(
     _write_cidfile(request, held)
     isolation = barriers.of(spec, host, (("AppArmor", confined.why),))
     return Prepared(held=held, spec=spec, plan=plan, cgroup=cgroup, isolation=isolation)
+
+
+def _require(host: Host, store: Store) -> None:
+    """Raises PrivilegeError where no container can be started, with the cause and the line that would change it."""
+    try:
+        host.require()
+    except PrivilegeError as error:
+        from pyrt import machine, obstacles
+
+        raise PrivilegeError(str(error), hint=obstacles.hint(host, machine.read(host, store.layout.root))) from None
 
 
 def default_isolation(host: Host) -> Isolation:

@@ -25,9 +25,9 @@ class Host:
 
     ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows. ``initial``: in the
     kernel's first user namespace; ``alone``: in one with a single id. ``sandboxed``: somebody's seccomp filter or security
-    profile is in force already. On the rung "userns", ``ids`` are those of a container's user namespace, and ``steps`` what
-    csrc/userns.c found: the errno of each step by its name, 0 where it works. ``refused`` says for each rung above this one
-    why it is not to be had.
+    profile is in force already; ``no_new_privileges``: set-user-id programs give us nothing. On the rung "userns", ``ids`` are
+    those of a container's user namespace, and ``steps`` what csrc/userns.c found: the errno of each step by its name, 0 where
+    it works. ``refused`` says for each rung above this one why it is not to be had.
     """
 
     uid: int
@@ -37,6 +37,7 @@ class Host:
     initial: bool = True
     alone: bool = False
     sandboxed: bool = False
+    no_new_privileges: bool = False
     rung: str = FULL
     ids: Ids | None = None
     steps: tuple[tuple[str, int], ...] = ()
@@ -66,6 +67,7 @@ class Host:
             initial=uid_map in ([], ["0", "0", str(2**32 - 1)]),
             alone=len(uid_map) == 3 and uid_map[2] == "1",
             sandboxed=fields.get("Seccomp", "0") != "0" or _read(f"{proc}/self/attr/current").strip("\0\n") not in _FREE,
+            no_new_privileges=fields.get("NoNewPrivs") == "1",
         )
 
     def step(self, name: str) -> int:
@@ -102,7 +104,7 @@ class Host:
     def require(self) -> None:
         """Raises PrivilegeError where no container can be started, and says why."""
         if self.rung == NONE:
-            why = "; ".join(reason for _, reason in self.refused)
+            why = "; ".join(dict.fromkeys(reason for _, reason in self.refused))
             raise PrivilegeError(f"starting a container: {why}", hint=DOCTOR)
 
 

@@ -20,6 +20,13 @@ from pyrt.host import CHROOT, DOCTOR, FULL, NONE, SETGID, SETUID, SYS_ADMIN, USE
 from pyrt.ids import DIRECT, ENOUGH, SUBORDINATE, Ids, Range
 from pyrt.values import dataclass, replace
 
+_REMEMBERED = ("full.probe", "userns.probe")  # in the run directory
+_FILES = (
+    *("/etc/subuid", "/etc/subgid", "/usr/bin/newuidmap", "/usr/bin/newgidmap", "/proc/self/uid_map"),
+    "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/kernel/unprivileged_userns_clone",  # Debian's
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",  # Ubuntu's
+)
 _NEEDED = ("unshare", "map", "namespaces", "private", "directory", "tmpfs")  # without these there is no rung "userns"
 
 
@@ -31,20 +38,29 @@ class Answer:
     ids: Ids
 
 
-def here(run: str, isolation: str = "") -> Host:
-    """The place of this process. ``run`` is the run directory of the store, where the answer is kept. ``isolation`` asks for
-    one rung by its name.
+def here(run: str, isolation: str = "", *, root: str = "") -> Host:
+    """The place of this process. ``run`` is the run directory of the store, where the answer is kept, and ``root`` the one that
+    holds its layers, mostly on another file system. ``isolation`` asks for one rung by its name.
 
     Raises PrivilegeError where the rung that is asked for is not to be had.
     """
-    host = _found(Host.probe(), run)
+    where = (run, root or run)
+    host = _found(Host.probe(), where)
     if not isolation or host.rung == isolation:
         return host
-    lower = _lower(host, run, isolation)
+    lower = _lower(host, where, isolation)
     if lower is None:
         why = dict(host.refused).get(isolation, f"this place has {host.rung}")
         raise PrivilegeError(f"isolation {isolation}: {why}", hint=DOCTOR)
     return lower
+
+
+def forget(run: str) -> None:
+    """What was remembered is asked anew: somebody may have done what ``pyrt doctor`` said."""
+    _found.cache_clear()
+    for name in _REMEMBERED:
+        with suppress(OSError):
+            os.unlink(f"{run}/{name}")
 
 
 def namespace_ids(host: Host) -> Ids | None:
@@ -54,14 +70,14 @@ def namespace_ids(host: Host) -> Ids | None:
 
 
 @lru_cache(maxsize=16)
-def _found(host: Host, run: str) -> Host:
+def _found(host: Host, where: tuple[str, str]) -> Host:
     if host.uid == 0 and host.initial and host.holds(SYS_ADMIN):
         if not host.sandboxed:
             return host
-        answer = _answer(host, run, inside=True)
+        answer = _answer(host, where, inside=True)
         if _works(answer.steps):
             return replace(host, steps=answer.steps)
-    return _unprivileged(host, _answer(host, run))
+    return _unprivileged(host, _answer(host, where))
 
 
 def _unprivileged(host: Host, answer: Answer) -> Host:
@@ -77,10 +93,10 @@ def _unprivileged(host: Host, answer: Answer) -> Host:
     return replace(host, rung=NONE, steps=steps, refused=(*refused, no_chroot))
 
 
-def _lower(host: Host, run: str, isolation: str) -> Host | None:
+def _lower(host: Host, where: tuple[str, str], isolation: str) -> Host | None:
     """The place on a rung below its best one."""
     if host.rung == FULL and isolation == USERNS:
-        lower = _unprivileged(Host.probe(), _answer(Host.probe(), run))
+        lower = _unprivileged(Host.probe(), _answer(Host.probe(), where))
         return lower if lower.rung == USERNS else None
     if host.rung in (FULL, USERNS) and isolation == CHROOT and host.uid == 0:
         return replace(Host.probe(), rung=CHROOT, refused=host.refused)
@@ -124,17 +140,21 @@ def _count(ranges: tuple[Range, ...]) -> int:
     return sum(one.count for one in ranges)
 
 
-def _answer(host: Host, run: str, *, inside: bool = False) -> Answer:
-    """What the kernel and the administrator say, remembered in the store's run directory."""
-    path = f"{run}/{'full' if inside else 'userns'}.probe"
-    key = _key(host)
+def _answer(host: Host, where: tuple[str, str], *, inside: bool = False) -> Answer:
+    """What the kernel and the administrator say, remembered in the store's run directory; but for a user who gets nothing: what
+    he is waiting for, as an AppArmor profile, cannot be seen."""
+    run, root = where
+    path = f"{run}/{_REMEMBERED[not inside]}"
+    key = f"{_key(host)} {root!r}"
     with suppress(OSError, ValueError):
         with open(path, encoding="ascii") as file:
             first, users, groups, *rest = file.read().splitlines()
         if first == key:
             return Answer(steps=tuple(map(_step, rest)), ids=_parsed(users, groups))
     ids = _ids(host)
-    answer = Answer(steps=_probed(run, inside), ids=ids)
+    answer = Answer(steps=_probed(run, root, inside), ids=ids)
+    if host.uid and not _works(answer.steps):
+        return answer
     with suppress(OSError):
         temporary = f"{path}.{os.getpid()}"
         with open(temporary, "w", encoding="ascii") as file:
@@ -160,14 +180,16 @@ def _parsed(users: str, groups: str) -> Ids:
     return Ids(how=how, users=found[0], groups=found[1])
 
 
-def _probed(run: str, inside: bool) -> tuple[tuple[str, int], ...]:
-    """Asks the kernel, in a directory that one process uses at a time; what a killed one has left there goes first."""
+def _probed(run: str, root: str, inside: bool) -> tuple[tuple[str, int], ...]:
+    """Asks the kernel, in a directory beside the layers that one process uses at a time; what a killed one has left there goes
+    first. The lock is in the run directory: not every file system has locks."""
     from pyrt._native.userns import probe
 
-    directory = f"{run}/probe"
-    with suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory, locked = f"{root}/probe", f"{run}/probe"
+    for name in {directory, locked}:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700)
+    lock = os.open(locked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _clear(directory)
@@ -192,9 +214,8 @@ def _clear(directory: str) -> None:
 def _key(host: Host) -> str:
     """Everything that the answer depends on and that can differ within one boot."""
     places = [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "mnt", "pid")]
-    files = ("/etc/subuid", "/etc/subgid", "/proc/self/uid_map", "/proc/sys/user/max_user_namespaces")
-    facts = (boot_id(), host.uid, host.gid, f"{host.capabilities:x}", int(host.sandboxed), os.environ.get("PATH", ""))
-    return repr((*facts, *places, *map(_state, files)))
+    facts = (boot_id(), host.uid, host.gid, f"{host.capabilities:x}", int(host.sandboxed), int(host.no_new_privileges))
+    return repr((*facts, os.environ.get("PATH", ""), *places, *map(_state, _FILES)))
 
 
 def _state(path: str) -> str:
@@ -204,6 +225,6 @@ def _state(path: str) -> str:
             with open(path, encoding="ascii") as file:
                 return file.read().strip()
         status = os.stat(path)
-        return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
+        return f"{status.st_ino} {status.st_ctime_ns} {status.st_size}"  # a change of mode too
     except OSError:
         return ""

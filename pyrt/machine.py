@@ -29,6 +29,8 @@ _FILE_SYSTEMS = {
     0x00C36400: "ceph", 0x01021997: "9p", 0x5346414F: "afs", 0xCA451A4E: "bcachefs", 0xF2F52010: "f2fs", 0xF15F: "ecryptfs",
     0x19830326: "beegfs", 0x858458F6: "ramfs", 0x73717368: "squashfs", 0xE0F5E1E2: "erofs", 0x3153464A: "jfs", 0x4D44: "vfat",
 }  # fmt: skip
+# Empty directories of the kernel's own, made to be mounted on: the kernel does not mind what hides them (fs/proc, sysctl).
+_MOUNT_POINTS = ("/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/proc/openprom", "/proc/xen")
 _REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "9p", "afs", "beegfs", "fuse")
 
 
@@ -109,7 +111,9 @@ def read(host: Host, store: str, *, root: str = "", environ: Mapping[str, str] =
         subordinate_users=users,
         subordinate_groups=groups,
         mappers=tuple(mapper(program, path=environ.get("PATH"), proc=proc) for program in PROGRAMS),
-        over_proc=tuple(mount for mount in mounts if mount.startswith("/proc/")),
+        over_proc=tuple(
+            mount for mount in dict.fromkeys(mounts) if mount.startswith("/proc/") and mount not in _MOUNT_POINTS
+        ),
         lacks_for_apparmor=_lacks_for_apparmor(host, f"{root}/sys"),
         cgroups=cgroups(root),
         store=FileSystem(path=store, kind=file_system(store)),

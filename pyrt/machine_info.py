@@ -8,6 +8,7 @@ from pyrt import kernel_features, ladder, machine, obstacles
 from pyrt._version import VERSION
 from pyrt.container_run import default_isolation
 from pyrt.errors import PrivilegeError
+from pyrt.host import CHROOT, NONE
 from pyrt.isolation import Barrier, Isolation
 from pyrt.store.records import RUNNING
 from pyrt.store.store import Store
@@ -25,8 +26,8 @@ class Info:
     """``isolation`` is what a container with no options gets; its rung is "none" where none can be started, and the one
     barrier says why. ``ids`` is how its users are mapped, "direct", "subordinate" or "single", and "" without a user namespace;
     ``groups`` are those of the caller's supplementary groups that it keeps, because nobody may drop them there. ``root`` and
-    ``run`` are the store's directories, ``file_system`` is what holds the first one, and ``no_overlay`` why layers cannot be
-    stacked there, "" where they can."""
+    ``run`` are the store's directories, ``file_system`` is what holds the first one, and ``overlay`` says whether layers can
+    be stacked there."""
 
     version: str
     kernel: str
@@ -38,7 +39,7 @@ class Info:
     root: str
     run: str
     file_system: str
-    no_overlay: str
+    overlay: str
     cgroups: machine.Cgroups
     features: tuple[Found, ...]
     images: int
@@ -51,7 +52,7 @@ def info(*, store: Store | None = None) -> Info:
     store = store or Store.shared()
     records = store.containers.list()
     kernel = os.uname()
-    host, isolation = _here(store.layout.run)
+    host, isolation = _here(store.layout.run, store.layout.root)
     return Info(
         version=VERSION,
         kernel=kernel.release,
@@ -63,7 +64,7 @@ def info(*, store: Store | None = None) -> Info:
         root=store.layout.root,
         run=store.layout.run,
         file_system=machine.file_system(store.layout.root),
-        no_overlay=os.strerror(refused) if (refused := host.step("overlay") if host is not None else 0) else "",
+        overlay=_overlay(host),
         cgroups=machine.cgroups(),
         features=kernel_features.look(),
         images=len(store.images.list()),
@@ -73,20 +74,31 @@ def info(*, store: Store | None = None) -> Info:
 
 
 def examine(store: Store) -> tuple[Host, tuple[Obstacle, ...]]:
-    """The place where we are, and what holds it back, the best gain first. Raises PrivilegeError where there is no procfs."""
-    host = ladder.here(store.layout.run)
+    """The place where we are, asked anew, and what holds it back, the best gain first. Raises PrivilegeError where there is
+    no procfs."""
+    ladder.forget(store.layout.run)
+    host = ladder.here(store.layout.run, root=store.layout.root)
     return host, obstacles.find(host, machine.read(host, store.layout.root))
 
 
-def _here(run: str) -> tuple[Host | None, Isolation]:
+def _here(run: str, root: str) -> tuple[Host | None, Isolation]:
     """The place, None where not even that can be told, and the isolation that it gives."""
     host = None
     try:
-        host = ladder.here(run)
+        host = ladder.here(run, root=root)
         host.require()
     except PrivilegeError as error:
         return host, Isolation(rung="none", barriers=(Barrier(name="containers", on=False, why=str(error)),))
     return host, default_isolation(host)
+
+
+def _overlay(host: Host | None) -> str:
+    if host is None or host.rung in (CHROOT, NONE):
+        return "no, nothing can be mounted here"
+    number = dict(host.steps).get("overlay")
+    if number is None:
+        return "not tried, root may mount it"
+    return f"no, {os.strerror(number)}" if number else "yes"
 
 
 def _kept_groups(host: Host | None) -> tuple[str, ...]:

@@ -81,6 +81,13 @@ def find(host: Host, machine: Machine, profile: str = "pyrt-userns") -> tuple[Ob
     return tuple(sorted(found, key=lambda obstacle: ORDER.index(obstacle.raises)))
 
 
+def hint(host: Host, machine: Machine) -> str:
+    """The best of it in one line, for an error."""
+    first = find(host, machine)[0]
+    lines = () if machine.container == KUBERNETES else first.remedy.lines[:1]  # a pod's are of no use one by one
+    return "".join([first.what.rstrip("."), *(f": {line}" for line in lines), "; pyrt doctor says more"])
+
+
 def _no_user_namespace(host: Host, machine: Machine, profile: str) -> Iterator[Obstacle]:
     """Every cause that would have to go. The step that failed, and how, rules some of them out."""
     step, number = next(((name, number) for name, number in host.steps if number and name != "chroot"), ("", 0))

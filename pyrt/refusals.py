@@ -47,6 +47,11 @@ def _limit(host: Host, machine: Machine, number: int) -> Iterator[Cause]:
     limit = machine.max_user_namespaces
     if limit is None or (limit and number != errno.ENOSPC):
         return
+    if limit and not host.initial:  # ours is the limit below us: it is the one around us that is reached
+        why = f"{_MEANING} Where this place was made there is a limit, user.max_user_namespaces, and it is reached."
+        outside = Remedy(how="There, as root, type:", lines=(f"sysctl -w user.max_user_namespaces={_ENOUGH}",))
+        yield "No further user namespaces are allowed in this place.", why, outside
+        return
     what = f"All {limit} user namespaces are in use." if limit else "The kernel is set to allow no user namespaces."
     why = f"{_MEANING} The setting is user.max_user_namespaces, and it is {limit}."
     more = max(_ENOUGH, 2 * limit)

@@ -73,10 +73,10 @@ def facts(store: Store) -> dict[str, object]:
         "ContainersPaused": 0,
         "ContainersStopped": found.containers - found.running,
         "Images": found.images,
-        "Driver": "overlay",
+        "Driver": "copy" if found.isolation.rung == "chroot" else "overlay",
         "DriverStatus": [
             ["Backing Filesystem", found.file_system or "unknown"],
-            ["Overlay on it", found.no_overlay or "yes"],
+            ["Overlay On It", found.overlay],
         ],
         "ServerVersion": found.version,
         "KernelVersion": found.kernel,

@@ -27,14 +27,6 @@ from tests.support.parts import missing, need
 DOCTOR = f"exec {sys.executable} -m pyrt --root \"$STORE\" doctor"
 
 
-@pytest.fixture
-def user_namespaces() -> None:
-    """Where this machine gives root no further ones, there is no place to be made."""
-    need("unshare")
-    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode != 0:
-        missing("no user namespace can be made here")
-
-
 def doctor(tmp_path: Path, script: str, *words: str) -> tuple[int, dict[str, object]]:
     """The answer in a place that a shell makes: exit code, and the JSON."""
     argv = ["unshare", *words, "sh", "-ec", f"{script}\n{DOCTOR} --format json"]
@@ -75,6 +67,20 @@ def test_where_nothing_starts(tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["Starts"], answer["Rung"]) == (1, False, "none")
     assert [raises for raises, _ in obstacles(answer)] == ["userns", "full"]
+
+
+@pytest.mark.usefixtures("user_namespaces")
+def test_a_run_where_nothing_starts_says_what_to_type(tmp_path: Path) -> None:
+    """The exact cause and the line that would change it, in one line."""
+    script = "echo 1 > /proc/sys/user/max_user_namespaces; exec unshare -U --map-user=1000 --map-group=1000 sh -ec \"$0\""
+    run = f"exec {sys.executable} -m pyrt --root {tmp_path}/store run --pull never busybox true"
+    done = subprocess.run(["unshare", "-Ur", "sh", "-ec", script, run], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr == (
+        "pyrt: starting a container: uid 1000 is not root; user namespace: unshare: No space left on device; "
+        "No further user namespaces are allowed in this place: sysctl -w user.max_user_namespaces=28633; "
+        "pyrt doctor says more\n"
+    )
 
 
 @pytest.mark.usefixtures("user_namespaces")

@@ -16,11 +16,8 @@ from pyrt.kernel_features import FEATURES, look
 from pyrt.machine_info import info
 from pyrt.store.store import Store
 from tests.cli.conftest import REPOSITORY
-from tests.doctor.test_doctor import user_namespaces
 from tests.support.enosys import NUMBERS
 from tests.support.parts import need
-
-__all__ = ["user_namespaces"]
 
 DOCUMENT = REPOSITORY / "docs/kernel-features.md"
 
@@ -103,6 +100,18 @@ def test_what_info_says_of_the_place(tmp_path: Path) -> None:
     assert f" Kernel Features: {len(FEATURES)} asked for\n" in text
     missing = {each.feature.name: each.feature.without for each in look() if not each.present}
     assert re.findall(r"^  no (.*?): (.*)$", text, re.M) == [*missing.items()]
+
+
+@pytest.mark.usefixtures("user_namespaces")
+def test_whether_layers_can_be_stacked_is_what_was_tried(tmp_path: Path) -> None:
+    for enter, expected in (
+        (["unshare", "-Ur"], "yes"),
+        ([sys.executable, "-m", "tests.support.enosys", "unshare", "--"], "no, nothing can be mounted here"),
+    ):
+        values, text = told(tmp_path, *enter)
+        assert ["Overlay On It", expected] in values["DriverStatus"]  # type: ignore[operator]
+        assert f"\n  Overlay On It: {expected}\n" in text
+        assert values["Driver"] == ("overlay" if expected == "yes" else "copy")
 
 
 @pytest.mark.usefixtures("user_namespaces")

@@ -51,7 +51,8 @@ def test_everything_that_is_read(tmp_path: Path) -> None:
             "proc/self/status": "Name:\tx\nNoNewPrivs:\t1\nSeccomp:\t2\nCapBnd:\t00000000a80425fb",
             "proc/self/attr/current": "docker-default (enforce)",
             "proc/self/mountinfo": "25 1 0:1 /x / rw - overlay x rw\n26 25 0:2 / /proc rw - proc x rw\n"
-            "27 26 0:3 / /proc/kcore rw - tmpfs x rw\n28 25 0:4 / /procedures rw - tmpfs x rw",
+            "27 26 0:3 / /proc/kcore rw - tmpfs x rw\n29 26 0:5 / /proc/sys/fs/binfmt_misc rw - autofs x rw\n"
+            "30 26 0:3 / /proc/kcore rw - tmpfs x rw\n28 25 0:4 / /procedures rw - tmpfs x rw",
             "proc/self/uid_map": "0 1000 1\n1 100000 999",
             "etc/passwd": "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh",
             "etc/subuid": "ann:100000:65536\nnonsense\nbob:x:1",

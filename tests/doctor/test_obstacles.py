@@ -9,7 +9,7 @@ import pytest
 
 from pyrt.host import CHROOT, FULL, NONE, USERNS, Host
 from pyrt.machine import FileSystem, Machine
-from pyrt.obstacles import APPARMOR, IDS, LAYERS, ORDER, PROC, Obstacle, find
+from pyrt.obstacles import APPARMOR, IDS, LAYERS, ORDER, PROC, Obstacle, find, hint
 from pyrt.remedies import CONTEXT, OWN_USERS
 from pyrt.remedies import POD as POD_HOW
 from pyrt.subordinate import MISSING, NO_NEW_PRIVILEGES, NOSUID, UNPRIVILEGED, Mapper
@@ -270,3 +270,15 @@ def test_the_best_gain_comes_first() -> None:
         raises = [obstacle.raises for obstacle in find(host, everything)]
         assert raises == sorted(raises, key=ORDER.index)
         assert len(raises) > 2
+
+
+def test_the_hint_of_an_error() -> None:
+    assert hint(REFUSED, replace(MACHINE, unprivileged_userns_clone=0)) == (
+        "This kernel allows user namespaces for root only: sudo sysctl -w kernel.unprivileged_userns_clone=1; "
+        "pyrt doctor says more"
+    )
+    pod = replace(POD, seccomp=True)
+    assert hint(REFUSED, pod) == "A filter around this place forbids what makes containers; pyrt doctor says more"
+    assert hint(REFUSED, replace(MACHINE, has_user_namespaces=False)) == (
+        "This kernel was built without user namespaces; pyrt doctor says more"
+    )
