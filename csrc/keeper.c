@@ -145,7 +145,7 @@ static void read_places(const struct pyrt_keeper_table *table) {
         }
         if (fd < 0)
             fail(PYRT_AT_MASK, fd, target);
-        if (find_target(target, path))
+        if (find_target(target, path) || flags & PYRT_PLACE_ABSENT)
             add_place((int)fd, flags, path);
         else if (flags & PYRT_PLACE_OPTIONAL)
             call1(__NR_close, fd);

@@ -26,6 +26,7 @@ enum pyrt_place_flag {
     PYRT_PLACE_DEVICES = 2,  /* device nodes in it open */
     PYRT_PLACE_PROC = 4,     /* it is procfs: /proc/self is who asks, and the processes of others are not there */
     PYRT_PLACE_OPTIONAL = 8, /* nothing where source or target is missing */
+    PYRT_PLACE_ABSENT = 32,  /* the root need not have anything there */
     PYRT_PLACE_OURS = 16     /* what is in the root at this place has been made by us, and may be replaced */
 };
 

@@ -90,7 +90,7 @@ def _in_chroot(found: Isolation) -> Isolation:
         what = f"no file is opened but below the root and the volumes{scopes}"
         barriers.append(Barrier(name="Landlock", on=True, why=what))
     else:
-        why = "the kernel has none, or a filter forbids it" if not version else "that of this kernel forbids renames (5.13 to 5.18)"
+        why = "this kernel's forbids renames (5.13 to 5.18)" if version else "the kernel has none, or a filter forbids it"
         barriers.append(Barrier(name="Landlock", on=False, why=why))
     return Isolation(rung=found.rung, barriers=tuple(barriers))
 

@@ -17,7 +17,7 @@ from pyrt.request import HOST, PRIVATE, UNCONFINED, RunRequest
 from pyrt.runtime import compile, notify_filter
 from pyrt.values import dataclass, replace
 
-LANDLOCK = 2  # the version of its interface that is of use: before, nothing could be renamed to another directory
+LANDLOCK = 2  # the version of its interface from which on files can be renamed to another directory
 MAX_PLACES = 128  # PYRT_KEEPER_MAX_PLACES
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _OWN = ("/proc", "/sys", "/dev")
@@ -128,14 +128,13 @@ def _mount(
         devices = () if "nodev" in mount.options else ("devices",)
         ops.append(_place(target, mount.source, place, base, len(ops)))
         served.append(Served(target=target, source=mount.source, flags=(*access, *devices, *ours)))
-    elif target == "/dev/shm":
-        if place.copied:
-            ops.append(Op("mkdir", target=target, mode=0o1777))
+    elif target == "/dev/shm" and place.copied:
+        ops.append(Op("mkdir", target=target, mode=0o1777))
 
 
 def _place(target: str, source: str, place: Place, base: str, number: int) -> Op:
-    """What is in the way of a place that will be served is moved out of a copy, so that the kernel never finds it; a root of the
-    caller's is left as it is."""
+    """What is in the way of a place that will be served is moved out of a copy, so that the kernel never finds it; a root of
+    the caller's is left as it is."""
     real = ("real_directory",) if target in _OWN else ()
     optional = ("optional",) if target == "/sys" else ()
     aside = f"{base}/covered/{number}" if place.copied else None
@@ -158,9 +157,10 @@ def _devices(spec: Spec, place: Place, base: str, ops: list[Op], served: list[Se
             ops.append(compile.node(device))
         else:
             _serve_device(device.path, device.source, place, ops, served)
-    for path in ("/dev/ptmx", "/dev/pts"):
-        if os.path.exists(path):
-            _serve_device(path, path, place, ops, served)
+    if os.path.exists("/dev/pts"):
+        _serve_device("/dev/pts", "/dev/pts", place, ops, served)
+    # Nothing stands for it in the root: whom the keeper cannot read, and who opens it natively, shall find that there is none.
+    served.append(Served(target="/dev/ptmx", source="/dev/ptmx", flags=("devices", "optional", "absent")))
 
 
 def _serve_device(target: str, source: str, place: Place, ops: list[Op], served: list[Served]) -> None:

@@ -1,8 +1,8 @@
 """A root without overlayfs: what an image's layers say together, copied into one directory.
 
 Layers are stacked as overlayfs does it (overlayfs.rst): a name of an upper layer hides the same below, a whiteout hides it
-without taking its place, an opaque directory hides all that lower ones have in it. Nothing is followed: every name is looked up in
-a directory that is open. Contents are reflinked where the file system can, else copied, and holes stay holes.
+without taking its place, an opaque directory hides all that lower ones have in it. Nothing is followed: every name is looked
+up in a directory that is open. Contents are reflinked where the file system can, else copied, and holes stay holes.
 """
 
 from __future__ import annotations
