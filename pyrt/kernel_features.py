@@ -90,6 +90,12 @@ FEATURES = (
     Feature(name="memfd_create with seals", since=("3.17",), without="needed"),
     Feature(name="cgroup2, mqueue", since=(), without="left out where the kernel has no such file system"),
     Feature(name="unshare(CLONE_FS) per thread", since=("2.6.16",), without="fchmod on every entry"),
+    Feature(
+        name="user namespaces", since=("3.8",), without="chroot for root, else nothing starts", files=("/proc/self/ns/user",)
+    ),
+    Feature(name="overlayfs in a user namespace", since=("5.11",), without="the root is a copy of the layers"),
+    Feature(name="extended attributes of users on tmpfs", since=("6.6",), without="it is on the disk"),
+    Feature(name="sync_file_range", since=("2.6.17",), without="the one syncfs writes them"),
     Feature(name="syncfs", since=("2.6.39",), without="needed"),
 )
 

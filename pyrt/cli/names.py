@@ -150,7 +150,7 @@ def parse_namespace(text: str) -> str:
 def parse_user_namespace(text: str) -> str:
     """``host`` alone: whoever is root here starts containers whose root is root, as docker does."""
     if text not in ("", HOST):
-        raise Unsupported(f"{text}: a user namespace of the container's own comes with rootless containers (this has {HOST})")
+        raise Unsupported(f"{text}: not supported by this version (it has {HOST}; --isolation userns is another way)")
     return HOST
 
 

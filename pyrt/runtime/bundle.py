@@ -139,7 +139,7 @@ def check(request: RunRequest) -> None:
         if getattr(request, option) not in ("", PRIVATE, HOST):
             raise UsageError(f"{option} {getattr(request, option)!r}: not {PRIVATE} or {HOST}")
     if request.userns != HOST:
-        raise Unsupported(f"userns {request.userns!r}: a user namespace comes with rootless containers")
+        raise Unsupported(f"userns {request.userns!r}: not {HOST}", hint="isolation='userns' gives a user namespace")
     if request.uts == HOST and (request.hostname is not None or request.domainname is not None):
         raise UsageError("a host name of the container's own and the host's UTS namespace exclude each other")
     for rung in (request.isolation, request.min_isolation):

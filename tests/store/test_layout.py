@@ -117,7 +117,7 @@ def test_where_the_store_is(environ: dict[str, str], uid: int, root: str, run: s
     assert defaults(environ, uid) == StoreLayout(root=root, run=run)
 
 
-def test_the_runtime_directory_has_to_be_ours_alone(tmp_path: Path) -> None:
+def test_st_12_the_runtime_directory_has_to_be_ours_alone(tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     environ = {"HOME": "/h", "XDG_RUNTIME_DIR": str(runtime)}
