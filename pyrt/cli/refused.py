@@ -33,7 +33,6 @@ RUN: Mapping[str, str] = _table(
         "--health-start-period --health-timeout --no-healthcheck": "health checks are not there yet",
         "--publish -p --publish-all -P --expose --link --link-local-ip --ip --ip6 --mac-address": _NETWORK,
         "--network-alias --net-alias": _NETWORK,
-        "--isolation": "the isolation cannot be chosen yet",
         "--runtime": "pyrt is the runtime",
         "--gpus": "devices by CDI are not there yet; --device is",
         "--volume-driver --volumes-from": _VOLUMES,
