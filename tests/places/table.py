@@ -66,7 +66,7 @@ What was run:
 """
 _NOT_RUN = """
 apk is not among them: no image with it can be made from what Debian has. dnf is Debian's, with a package that is built in the
-container. The machines with a kernel of their own (Debian as ...) have no network, so that apt has no server there.
+container. The machines with a kernel of their own are emulated and have no network: what installs software is not run there.
 """
 
 

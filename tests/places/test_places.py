@@ -22,7 +22,9 @@ def test_what_is_run_in_a_place(
 ) -> None:
     checked, inside = CHECKS[check], visit(place)
     if checked.server and not inside.network:
-        parts.machine("no network in that machine")
+        parts.machine("that machine has no network")
+    if checked.image == "software" and inside.slow > 1:
+        parts.machine("that machine is emulated, and too slow for it")
     here = Visit(BY_NAME[place], inside, shelf, record_property)
     if checked.image == "software":
         request.getfixturevalue("software")
