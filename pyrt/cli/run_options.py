@@ -119,6 +119,7 @@ OPTIONS: list[click.Parameter] = [
     _value(PRIVILEGES, "--cgroupns", "WHOSE", "Cgroup namespace: private or host.", names.parse_namespace),
     _value(PRIVILEGES, "--userns", "host", "User namespace: the host's.", names.parse_user_namespace),
     _value(PRIVILEGES, "--isolation", "RUNG", "How it is isolated: full, userns or chroot; the best that there is.", str),
+    _value(PRIVILEGES, "--min-isolation", "RUNG", "How it has to be isolated at least.", str),
     _list(PRIVILEGES, "--device", "SRC[:DST[:rwm]]", "Device node of the host.", parse_device),
     _list(PRIVILEGES, "--device-cgroup-rule", "RULE", "Allow device nodes by number, as in 'c 42:* rwm'.", parse_device_rule),
     _list(PRIVILEGES, "--ulimit", "NAME=SOFT[:HARD]", "Resource limit, as in nofile=1024.", parse_ulimit),

@@ -73,6 +73,8 @@ OPTIONS: list[tuple[list[str], dict[str, object]]] = [
     (["--uts=host"], {"uts": "host"}),
     (["--cgroupns=host"], {"cgroupns": "host"}),
     (["--userns=host"], {"userns": "host"}),
+    (["--isolation=userns"], {"isolation": "userns"}),
+    (["--min-isolation=chroot"], {"min_isolation": "chroot"}),
     (["--device", "/dev/null:r"], {"devices": (Device(source="/dev/null", target="/dev/null", permissions="r"),)}),
     (["--device-cgroup-rule", "c 42:* rwm"], {"device_rules": (DeviceRule(kind="c", major=42, minor=None),)}),
     (["--device-cgroup-rule=a *:0 r"], {"device_rules": (DeviceRule(kind="a", major=None, minor=0, permissions="r"),)}),
@@ -200,7 +202,7 @@ def test_bad_values_name_the_option_and_the_value(words: list[str], message: str
         (["--pid", "container:x", "i"], "container:x is not supported"),
         (["--ipc", "shareable", "i"], "shareable is not supported"),
         (["--uts", "other", "i"], "must be private or host"),
-        (["--userns", "keep-id", "i"], "keep-id: a user namespace"),
+        (["--userns", "keep-id", "i"], "keep-id: not supported"),
         (["--ipc", "host", "--shm-size", "1m", "i"], "--shm-size: with --ipc host"),
     ],
 )
