@@ -69,7 +69,7 @@ OPTIONS: list[tuple[list[str], dict[str, object]]] = [
     (["--security-opt", "unmask=/proc/*:/sys/firmware"], {"unmask": ("/proc/*", "/sys/firmware")}),
     (["--security-opt", "systempaths=unconfined"], {"unmask": ("ALL",)}),
     (["--pid", "host"], {"pid": "host"}),
-    (["--pid=private", "--ipc=host"], {"ipc": "host"}),
+    (["--pid=private", "--ipc=host"], {"pid": "private", "ipc": "host"}),
     (["--uts=host"], {"uts": "host"}),
     (["--cgroupns=host"], {"cgroupns": "host"}),
     (["--userns=host"], {"userns": "host"}),
