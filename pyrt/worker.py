@@ -47,7 +47,8 @@ def call(ids: Ids, function: Callable[..., Any], *arguments: Any, events: Callab
         try:
             with suppress(BrokenPipeError):  # what it answers says why
                 pickle.dump(order, stdin)
-                stdin.flush()
+            with suppress(BrokenPipeError):
+                stdin.close()
             return _answer(process, stdout, events)
         except KeyboardInterrupt:
             _interrupted(process)
