@@ -64,6 +64,17 @@ def info(visit: Visit) -> None:
         assert off - OFTEN_OFF == visit.place.expected.off, isolation
 
 
+def doctor(visit: Visit) -> None:
+    """What holds the place back, each with a line; and the exit code says whether containers start."""
+    done = visit.inside.pyrt("doctor", "--format", "json")
+    found = json.loads(done.stdout)
+    visit.record("obstacles", json.dumps(found["Obstacles"]))
+    assert found["Rung"] == visit.place.expected.rung, found
+    assert {one["Raises"] for one in found["Obstacles"]} == visit.place.expected.raised, found
+    assert all(one["Lines"] for one in found["Obstacles"]), found
+    assert done.returncode == (1 if visit.place.expected.rung == "none" else 0), done
+
+
 # Off in every place unless an option asks for them, or the kernel of the machine brings them.
 OFTEN_OFF = frozenset({"network namespace", "user namespace", "no_new_privs", "AppArmor", "SELinux", "non-root user"})
 
@@ -219,7 +230,7 @@ def refused(visit: Visit) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """``what`` says it in a few words. ``image`` is what has to be there; ``server`` whether it asks servers of the network."""
+    """``what`` says it in a few words. ``image`` is what has to be there, "" for nothing; ``server`` whether it asks servers of the network."""
 
     what: str
     does: Callable[[Visit], None]
@@ -228,6 +239,7 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {
+    "doctor": Check("`pyrt doctor`: what holds the place back, and the lines for it", doctor, image=""),
     "info": Check("`pyrt info --format json`: rung and barriers", info),
     "run": Check("`pyrt run busybox sh -c 'echo $$'`", first_run),
     "exit codes": Check("0, the program's own, 125, 126, 127, 128+n", exit_codes),
@@ -246,5 +258,5 @@ CHECKS: dict[str, Check] = {
 def due(place: Place, name: str) -> bool:
     """Whether a check says something about a place."""
     if place.expected.rung == "none":
-        return name in ("info", "refused")
+        return name in ("doctor", "info", "refused")
     return name != "refused"

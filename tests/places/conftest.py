@@ -28,13 +28,15 @@ def software(shelf: Shelf) -> Shelf:
 @pytest.fixture(scope="session")
 def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
     """Opens the place of a name and closes the one before. When a place is closed, nothing of it is left."""
-    name, found, opened = "", None, ExitStack()
+    name, opened = "", ExitStack()
+    found: Inside | BaseException | None = None
 
     def enter(wanted: str) -> Inside:
         nonlocal name, found
         if wanted != name:
-            name, found = wanted, None
+            name = ""
             opened.close()
+            name = wanted
             try:
                 found = opened.enter_context(_open(shelf, wanted))
             except BaseException as error:
@@ -42,7 +44,8 @@ def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
                 raise
         if isinstance(found, Inside):
             return found
-        raise found or AssertionError("the place before this one was not left clean")
+        assert found is not None
+        raise found
 
     with opened:
         yield enter

@@ -21,12 +21,14 @@ OWN_GROUPS = frozenset({"own groups"})
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """``rung`` is pyrt's in this place. ``ids`` says which users a container has: "all" of the image, or "one". ``off`` are
-    barriers that are on elsewhere by default. ``refused`` is what the refusal has to say where there is no rung."""
+    barriers that are on elsewhere by default. ``refused`` is what the refusal has to say where there is no rung; ``raised`` is what
+    ``pyrt doctor`` knows a line for."""
 
     rung: str
     ids: str = "all"
     off: frozenset[str] = frozenset()
     refused: str = ""
+    raised: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

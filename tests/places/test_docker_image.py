@@ -150,6 +150,42 @@ def test_a_signal_ends_the_container(docker: Docker, script: Script, busybox: st
     assert docker.check("ps", "-q") == ""
 
 
+@pytest.fixture
+def podman(docker: Docker, shelf: Shelf) -> Iterator[dict[str, str]]:
+    """An environment in which podman has the same image, and files of its own only."""
+    need("podman")
+    directory = shelf.root / "p"
+    directory.mkdir()
+    (directory / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{directory}/root"\nrunroot = "{directory}/run"\n'
+    )
+    (directory / "containers.conf").write_text('[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n')
+    docker.check("save", "--output", directory / "image.tar", IMAGE)
+    env = {
+        **os.environ,
+        "CONTAINERS_STORAGE_CONF": f"{directory}/storage.conf",
+        "CONTAINERS_CONF": f"{directory}/containers.conf",
+        "PYRT_ENGINE": "podman",
+        "PYRT_SH_IMAGE": f"localhost/{IMAGE}",
+        "PYRT_SH_OPTIONS": "--network=host",
+    }
+    podman = ["podman", "load", "--quiet", "--input", directory / "image.tar"]
+    subprocess.run(podman, env=env, check=True, capture_output=True)
+    (directory / "image.tar").unlink()
+    yield env
+    subprocess.run(["podman", "system", "reset", "--force"], env=env, check=True, capture_output=True)
+    subprocess.run(["umount", "-R", directory / "root" / "overlay"], capture_output=True)
+    shutil.rmtree(directory)
+
+
+def test_podman_lets_an_ordinary_user_have_a_user_namespace(podman: dict[str, str], busybox: str, here: Path):
+    command = [ROOT / "pyrt.sh", "run", "--rm", "-v", f"{here}:/w", busybox, "sh", "-c", "touch /w/made; echo hello world; exit 5"]
+    done = subprocess.run(command, env=podman, cwd=here, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (5, "hello world\n"), done
+    assert done.stderr.splitlines()[0] == "pyrt.sh: isolation userns"
+    assert (here / "made").stat().st_uid == GUEST
+
+
 def test_compose(docker: Docker, busybox: str, here: Path):
     need("docker-compose")
     shutil.copy(ROOT / "docker-compose.yml", here)

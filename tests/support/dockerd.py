@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +45,11 @@ class Docker:
 @contextmanager
 def running_dockerd(directory: Path) -> Iterator[Docker]:
     """A daemon for as long as the context lasts. ``directory`` must be new and below few others: a socket's path has to be
-    short (unix(7)). Containers that are left are removed; control groups are called like the directory."""
+    short (unix(7)). Its containers and control groups are removed in the end."""
     need("dockerd", "docker", "containerd", "runc", "unshare")
     directory.mkdir()
     docker = Docker(directory)
-    parent = f"/{directory.parent.name}-dockerd"
+    parent = f"/pyrt-test-dockerd-{os.getpid()}"
     (directory / "daemon.json").write_text("{}")
     argv = [
         # In a mount namespace of its own: what it mounts goes away with it, and the namespace file that it keeps.
@@ -86,5 +86,10 @@ def _remove_cgroups(name: str) -> None:
     """Docker makes its parent group and keeps it."""
     for hierarchy in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
         group = Path(f"{hierarchy}{name}")
-        if group.is_dir():
-            group.rmdir()
+        deadline = time.monotonic() + 10
+        while group.is_dir():
+            # The kernel takes a killed container down in its own time.
+            with suppress(OSError):
+                group.rmdir()
+            assert time.monotonic() < deadline, f"{group} is not empty"
+            time.sleep(0.05)
