@@ -11,6 +11,10 @@ PULL, EXTRACT, MEMORY = "cold pull and unpack", "unpacking the layers", "peak me
 COMMAND, IN_PROCESS = "start by command, back to back", "start in process"
 DURABLE = "a pull that survives a power cut"
 FRESH, IMPORT = "the container of a fresh process", "import"
+ALONE, FIRST, ALONE_PULL, PROBE = (
+    f"without root: {what}"
+    for what in ("start in process", "the first start of a process", "cold pull and unpack", "the probe")
+)
 FILTER_LOAD, FILTER_MAKE = "loading a seccomp filter", "making a seccomp filter"
 
 
@@ -103,6 +107,15 @@ BUDGETS = (
         at_most=30,
         unit="ms",
     ),
+    Budget(what="`pyrt.run` with one id", measure=ratio(ALONE, "one id", "as root"), at_most=1.3, unit="x as root"),
+    Budget(
+        what="the first start with subordinate ids",
+        measure=difference(FIRST, "subordinate ids", "as root"),
+        at_most=3,
+        unit="ms more than as root",
+    ),
+    Budget(what="a pull without root", measure=ratio(ALONE_PULL, "subordinate ids", "as root"), at_most=1.2, unit="x as root"),
+    Budget(what="the probe", measure=milliseconds(PROBE, "probe"), at_most=2, unit="ms"),
     Budget(what="loading the seccomp filter", measure=milliseconds(FILTER_LOAD, "pyrt's filter"), at_most=0.1, unit="ms"),
     Budget(
         what="compiling it, the first time",

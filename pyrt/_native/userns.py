@@ -109,12 +109,10 @@ def _write_map(path: str, ranges: tuple[Range, ...]) -> None:
 
 def _map_subordinate(pid: int, ids: Ids) -> None:
     """Both programs at once: each takes a millisecond or two, because it runs with set-user-id."""
-    import shutil
-
     running = []
     for name, ranges in (("newuidmap", ids.users), ("newgidmap", ids.groups)):
-        program = shutil.which(name)
-        if program is None:
+        program = _found(name)
+        if not program:
             raise PrivilegeError(f"user namespace: {name}: not found", hint="install the package uidmap (shadow-utils)")
         words = [str(number) for one in ranges for number in (one.inside, one.outside, one.count)]
         said = os.memfd_create(name)
@@ -123,6 +121,12 @@ def _map_subordinate(pid: int, ids: Ids) -> None:
     failures = [failure for name, helper, said in running if (failure := _failure(name, helper, said))]
     if failures:
         raise PrivilegeError(f"user namespace: {failures[0]}", hint="look at /etc/subuid and /etc/subgid: subuid(5)")
+
+
+def _found(name: str) -> str:
+    """A program on PATH, "" where it is not there. (Loading shutil takes longer than everything else of a first start.)"""
+    candidates = (f"{directory}/{name}" for directory in os.get_exec_path())
+    return next((path for path in candidates if os.access(path, os.X_OK)), "")
 
 
 def _failure(name: str, helper: int, said: int) -> str:
