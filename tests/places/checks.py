@@ -230,7 +230,8 @@ def refused(visit: Visit) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """``what`` says it in a few words. ``image`` is what has to be there, "" for nothing; ``server`` whether it asks servers of the network."""
+    """``what`` says it in a few words. ``image`` is what has to be there, "" for nothing; ``server`` whether it
+    asks servers of the network."""
 
     what: str
     does: Callable[[Visit], None]

@@ -53,8 +53,10 @@ def visit(shelf: Shelf) -> Iterator[Callable[[str], Inside]]:
 
 @contextmanager
 def _open(shelf: Shelf, name: str) -> Iterator[Inside]:
-    # The path of a socket is short (unix(7)), and docker makes some of its own.
-    work = shelf.root / "places" / str([*BY_NAME].index(name))
+    # The path of a socket is short (unix(7)), and docker makes some of its own. Not below the shelf, which every place has: a
+    # container would find its own root there again, and in it a /proc of which nothing is hidden.
+    home = shelf.root.with_name(f"{shelf.root.name}-open")
+    work = home / str([*BY_NAME].index(name))
     work.mkdir(parents=True)
     try:
         with BY_NAME[name].open(shelf, work) as inside:
@@ -62,3 +64,4 @@ def _open(shelf: Shelf, name: str) -> Iterator[Inside]:
         assert left_behind(work) == []
     finally:
         shutil.rmtree(work)
+        home.rmdir()

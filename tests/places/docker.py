@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places.place import Expected, Inside, Open, Place, Shelf, make_channel, serving
+from tests.places.place import OWN_PROC, Expected, Inside, Open, Place, Shelf, make_channel, serving
 from tests.support.dockerd import running_dockerd
 
 IMAGE = "base:latest"
@@ -38,13 +38,13 @@ PLACES = (
     Place(
         name="docker",
         about="root in a container of docker, with its default sandbox",
-        expected=Expected(rung="chroot"),
+        expected=Expected(rung="chroot", raised=OWN_PROC | {"userns"}),
         open=_with(),
     ),
     Place(
         name="docker, seccomp=unconfined",
         about="the same with `--security-opt seccomp=unconfined`",
-        expected=Expected(rung="userns"),
+        expected=Expected(rung="userns", off=OWN_PROC, raised=OWN_PROC | {"layers"}),
         open=_with("--security-opt=seccomp=unconfined"),
     ),
 )

@@ -65,7 +65,7 @@ PLACES = (
     Place(
         name="Debian, unprivileged_userns_clone=0",
         about="the same session with Debian's `kernel.unprivileged_userns_clone=0`",
-        expected=Expected(rung="none", refused="unprivileged_userns_clone"),
+        expected=Expected(rung="none", refused="unprivileged_userns_clone", raised=frozenset({"userns", "full"})),
         # Packages (bubblewrap) bring a file for sysctl.d(5) that sets it to 1.
         open=_with("guest", "sysctl.kernel.unprivileged_userns_clone=0", "systemd.mask=systemd-sysctl.service"),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places.place import OWN_GROUPS, Expected, Inside, Open, Place, Shelf, make_channel, make_home, serving
+from tests.places.place import IDS, OWN_GROUPS, Expected, Inside, Open, Place, Shelf, make_channel, make_home, serving
 from tests.places.user import UID, account
 
 _BARE = ("unshare", "--user", "--map-root-user")
@@ -33,13 +33,13 @@ PLACES = (
     Place(
         name="unshare -Ur",
         about="root of a bare user namespace, which an ordinary user has made with `unshare -Ur`",
-        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS),
+        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS, raised=IDS),
         open=_in(*_BARE),
     ),
     Place(
         name="max_user_namespaces=0",
         about="an ordinary user where `user.max_user_namespaces` is 0",
-        expected=Expected(rung="none", refused="max_user_namespaces"),
+        expected=Expected(rung="none", refused="max_user_namespaces", raised=frozenset({"userns", "full"})),
         open=_in(*_LIMITED),
     ),
 )

@@ -16,13 +16,16 @@ PYTHON = "/usr/bin/python3"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # With one id, setgroups(2) is denied for good (user_namespaces(7)).
 OWN_GROUPS = frozenset({"own groups"})
+# Where parts of /proc are hidden (mount_too_revealing() in the kernel's fs/namespace.c).
+OWN_PROC = frozenset({"own /proc"})
+IDS = frozenset({"user ids"})  # what pyrt doctor raises
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """``rung`` is pyrt's in this place. ``ids`` says which users a container has: "all" of the image, or "one". ``off`` are
-    barriers that are on elsewhere by default. ``refused`` is what the refusal has to say where there is no rung; ``raised`` is what
-    ``pyrt doctor`` knows a line for."""
+    barriers that are on elsewhere by default. ``refused`` is what the refusal has to say where there is no rung;
+    ``raised`` is what ``pyrt doctor`` knows a line for."""
 
     rung: str
     ids: str = "all"
@@ -193,4 +196,4 @@ def left_behind(work: Path) -> list[str]:
 
 def cgroup_name(work: Path) -> str:
     """What a place calls its control groups."""
-    return f"{work.parent.parent.name}-{work.name}"
+    return f"{work.parent.name}-{work.name}"

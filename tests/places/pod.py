@@ -8,7 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places.place import OWN_GROUPS, PATH, Expected, Inside, Open, Place, Shelf, cgroup_name, make_channel, serving
+from tests.places.place import (
+    IDS,
+    OWN_GROUPS,
+    OWN_PROC,
+    PATH,
+    Expected,
+    Inside,
+    Open,
+    Place,
+    Shelf,
+    cgroup_name,
+    make_channel,
+    serving,
+)
 from tests.support.parts import need
 
 _CAPABILITIES = (
@@ -102,13 +115,13 @@ PLACES = (
     Place(
         name="pod as root",
         about="root in a container of runc with docker's capabilities and masked paths and no seccomp profile: most pods",
-        expected=Expected(rung="userns"),
+        expected=Expected(rung="userns", off=OWN_PROC, raised=OWN_PROC | {"layers"}),
         open=_as(0),
     ),
     Place(
         name="pod as uid 1000",
         about="the same pod as uid 1000",
-        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS),
+        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS | OWN_PROC, raised=IDS | OWN_PROC | {"layers"}),
         open=_as(1000),
     ),
 )

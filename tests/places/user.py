@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places.place import OWN_GROUPS, Expected, Inside, Open, Place, Shelf, make_channel, make_home, serving
+from tests.places.place import IDS, OWN_GROUPS, Expected, Inside, Open, Place, Shelf, make_channel, make_home, serving
 from tests.support.parts import missing, need
 
 UID = 47110
@@ -74,7 +74,7 @@ PLACES = (
     Place(
         name="user without subuid",
         about="an ordinary user without a range in /etc/subuid, and no newuidmap",
-        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS),
+        expected=Expected(rung="userns", ids="one", off=OWN_GROUPS, raised=IDS),
         open=as_user(False),
     ),
 )
