@@ -37,11 +37,13 @@ _REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "9p", "afs", "beegfs"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cgroups:
     """``version`` is 1 where any hierarchy of that kind is mounted (docker's word too), 2, or 0 for none; ``hybrid``: both.
-    ``delegated`` are the controllers of which we may make cgroups below our own."""
+    ``delegated`` are the controllers of which we may make cgroups: below our own, or, ``by_systemd``, below those
+    that the user's service manager has been given and may give on."""
 
     version: int
     hybrid: bool
     delegated: tuple[str, ...]
+    by_systemd: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +147,30 @@ def cgroups(root: str = "") -> Cgroups:
         # Of a v1 the mount's options are controllers, but for "rw" and the like.
         controllers = [name for name in hierarchy.controllers or ("",) if name in own]
         directory = f"{root}{hierarchy.mount}{own[controllers[0]] if controllers else '/'}".rstrip("/")
-        if all(os.access(path, os.W_OK) for path in (directory, f"{directory}/cgroup.procs")):
-            second = hierarchy.version == 2
-            delegated += _text(f"{directory}/cgroup.controllers").split() if second else controllers
+        if hierarchy.version == 2:
+            delegated += _given(directory)
+        elif all(os.access(path, os.W_OK) for path in (directory, f"{directory}/cgroup.procs")):
+            delegated += controllers
     real = tuple(name for name in delegated if "=" not in name)  # systemd has a hierarchy without one
-    return Cgroups(version=min(versions, default=0), hybrid=len(versions) > 1, delegated=real)
+    manager = [] if real else [each for one in mounted if one.version == 2 for each in _given(_manager(root + one.mount))]
+    return Cgroups(
+        version=min(versions, default=0),
+        hybrid=len(versions) > 1,
+        delegated=real or tuple(manager),
+        by_systemd=bool(manager),
+    )
+
+
+def _given(directory: str) -> list[str]:
+    """The controllers of a cgroup of v2 that is ours to divide."""
+    ours = all(os.access(path, os.W_OK) for path in (directory, f"{directory}/cgroup.procs"))
+    return _text(f"{directory}/cgroup.controllers").split() if ours else []
+
+
+def _manager(mount: str) -> str:
+    """Where systemd has the user's service manager: systemd.special(7), user@.service in user.slice."""
+    uid = os.getuid()
+    return f"{mount}/user.slice/user-{uid}.slice/user@{uid}.service"
 
 
 def _user(uid: int, root: str) -> str:

@@ -40,7 +40,7 @@ Server: pyrt (no daemon: the same program)
  Groups that containers keep: {{join .KeptGroups ", "}}
 {{- end}}
  Cgroup Version: {{or .CgroupVersion "none"}}{{if .CgroupHybrid}} (and 2){{end}}
- Cgroup Delegation: {{if .CgroupDelegation}}{{join .CgroupDelegation ", "}}{{else}}none{{end}}
+ Cgroup Delegation: {{or (join .CgroupDelegation ", ") "none"}}{{if .CgroupBySystemd}} (by systemd){{end}}
  Networks: {{join .Networks ", "}} (default: {{.DefaultNetwork}})
  Kernel Version: {{.KernelVersion}}
  Kernel Features: {{len .KernelFeatures}} asked for
@@ -94,6 +94,7 @@ def facts(store: Store) -> dict[str, object]:
         "CgroupVersion": str(found.cgroups.version or ""),
         "CgroupHybrid": found.cgroups.hybrid,
         "CgroupDelegation": [*found.cgroups.delegated],
+        "CgroupBySystemd": found.cgroups.by_systemd,
         "KernelFeatures": [
             {
                 "Name": each.feature.name,

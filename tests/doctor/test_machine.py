@@ -111,6 +111,17 @@ def test_cgroups(tmp_path: Path, mounts: str, own: str, writable: list[str], exp
     assert cgroups(str(tmp_path)) == expected
 
 
+def test_a_session_has_what_systemd_was_given(tmp_path: Path) -> None:
+    """A login session is in a cgroup of root's; the user's service manager has one of the user's."""
+    place(tmp_path, {"proc/self/mountinfo": V2, "proc/self/cgroup": "0::/user.slice/session-1.scope"})
+    service = tmp_path / f"sys/fs/cgroup/user.slice/user-{os.getuid()}.slice/user@{os.getuid()}.service"
+    service.mkdir(parents=True)
+    (service / "cgroup.controllers").write_text("memory pids\n")
+    assert cgroups(str(tmp_path)) == Cgroups(version=2, hybrid=False, delegated=())
+    (service / "cgroup.procs").write_text("")
+    assert cgroups(str(tmp_path)) == Cgroups(version=2, hybrid=False, delegated=("memory", "pids"), by_systemd=True)
+
+
 def test_a_mapper_needs_its_rights(tmp_path: Path) -> None:
     """As newuidmap is in a copied tree, as it is installed, and for a process that may get no more rights."""
     need("setcap")
