@@ -32,7 +32,7 @@ def _with(user: str = "", *kernel: str) -> Open:
     def opened(shelf: Shelf, work: Path) -> Iterator[Inside]:
         vm = program()
         # The agent makes the directory; by its name we find where that machine's /vm-out lies here.
-        name = f"{work.parents[1].name}-{work.name}"
+        name = f"{work.parent.name}-{work.name}"
         inside = Inside(work, f"/home/{user}" if user else "/root", network=False, slow=10)
 
         def up() -> bool:
