@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chroot.conftest import Run
+from tests.chroot.conftest import REPOSITORY, Run, command
 
 pytestmark = pytest.mark.usefixtures("leakless")
 
@@ -266,3 +268,17 @@ def test_a_root_of_the_callers_own(run: Run, tmp_path: Path) -> None:
     assert out.stdout.splitlines() == ["f", "busybox", "/v", os.uname().nodename], out.stderr
     assert (root / "kept").read_text() == "y\n"
     assert not list((root / "dev").iterdir())
+
+
+def test_an_older_kernel_and_an_older_docker(store_root: Path, tmp_path: Path) -> None:
+    """Without the calls of newer kernels, and with the filter of docker 20.10, which lets nobody look into another process."""
+    (tmp_path / "f").write_text("f\n")
+    older = [sys.executable, "-m", "tests.support.enosys", "openat2,faccessat2,close_range,process_vm_readv", "--"]
+    script = "cat /v/f /proc/self/comm; cd /v; pwd; test -r f && echo r; id -u; echo x > /v/g; ls /v; readlink /proc/self/exe"
+    for user, code in (("0", 0), ("1000", 0)):
+        tmp_path.chmod(0o777)
+        words = command(store_root, "run", "--rm", "-u", user, "-v", f"{tmp_path}:/v", "busybox", "sh", "-c", script)
+        done = subprocess.run([*older, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stderr
+        assert done.stdout.split() == ["f", "cat", "/v", "r", user, "f", "g", "/bin/busybox"]
+        (tmp_path / "g").unlink()
