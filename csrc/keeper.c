@@ -164,6 +164,7 @@ static void know_ourselves(void) {
         keeper.ngroups = 0;
     keeper.self = (int)call1(__NR_getpid, 0);
     keeper.listener = -1;
+    keeper.reads_memory = asker_reads_memory();
     keeper.proc = (int)call4(__NR_openat, AT_FDCWD, (long)"/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (keeper.proc < 0)
         fail(PYRT_AT_PREPARE, keeper.proc, "/proc");

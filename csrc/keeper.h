@@ -38,6 +38,7 @@ struct place {
 
 struct keeper {
     int listener, proc, program, self;
+    int reads_memory;      /* whether process_vm_readv(2) may be called */
     int nested;            /* whether somebody in the container has changed his root */
     int inside;            /* whether somebody has changed to a directory that is served */
     int nplaces;
@@ -74,6 +75,7 @@ long fd_path(int fd, char *path, size_t size);
 
 /* keeper_asker.c */
 int asker_valid(const struct asker *asker);
+int asker_reads_memory(void);
 /* The text at an address of the asker, terminated; its length, -ENAMETOOLONG, or -EFAULT where it cannot be read. */
 long asker_text(struct asker *asker, uint64_t address, char *text, size_t size);
 long asker_read(struct asker *asker, uint64_t address, void *to, size_t size);

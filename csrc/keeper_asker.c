@@ -14,10 +14,39 @@ int asker_valid(const struct asker *asker) {
     return call3(__NR_ioctl, keeper.listener, (long)SECCOMP_IOCTL_NOTIF_ID_VALID, (long)&asker->id) == 0;
 }
 
+/* Filters of older dockers let nobody call the two: then by /proc/PID/mem, for which the kernel looks at the ids for files. */
+static long transfer_by_file(struct asker *asker, int writes, uint64_t address, void *here, size_t size) {
+    char path[32];
+    text_add(text_add_number(path, (unsigned long)asker->tid), "/mem");
+    long flags = (writes ? O_WRONLY : O_RDONLY) | O_CLOEXEC;
+    long fd = call4(__NR_openat, keeper.proc, (long)path, flags, 0);
+    if (fd < 0 && asker_look(asker) == 0 && asker->uid[0] == asker->uid[2] && asker->gid[0] == asker->gid[2]) {
+        call1(__NR_setfsgid, (long)asker->gid[0]);
+        call1(__NR_setfsuid, (long)asker->uid[0]);
+        fd = call4(__NR_openat, keeper.proc, (long)path, flags, 0);
+        call1(__NR_setfsuid, 0);
+        call1(__NR_setfsgid, 0);
+    }
+    if (fd < 0)
+        return -EPERM;
+    long result = call4(writes ? __NR_pwrite64 : __NR_pread64, fd, (long)here, (long)size, (long)address);
+    call1(__NR_close, fd);
+    return result == -EIO ? -EFAULT : result;
+}
+
+int asker_reads_memory(void) {
+    char one = 1, other = 0;
+    struct iovec from = {&one, 1}, to = {&other, 1};
+    return call6(__NR_process_vm_readv, keeper.self, (long)&to, 1, (long)&from, 1, 0) == 1;
+}
+
 /* The kernel looks at our real ids, and wants them to be the asker's alone; our effective ones stay, and with them what we may
  * do (ptrace(2), "Ptrace access mode checking"). One who has changed ids without an exec is closed to all without
  * CAP_SYS_PTRACE. Never between asker_become() and asker_leave(). */
-static long transfer(struct asker *asker, long call, uint64_t address, void *here, size_t size) {
+static long transfer(struct asker *asker, int writes, uint64_t address, void *here, size_t size) {
+    long call = writes ? __NR_process_vm_writev : __NR_process_vm_readv;
+    if (!keeper.reads_memory)
+        return transfer_by_file(asker, writes, address, here, size);
     struct iovec own = {here, size}, other = {(void *)(uintptr_t)address, size};
     long result = call6(call, asker->tid, (long)&own, 1, (long)&other, 1, 0);
     if (result != -EPERM)
@@ -33,14 +62,14 @@ static long transfer(struct asker *asker, long call, uint64_t address, void *her
 }
 
 long asker_read(struct asker *asker, uint64_t address, void *to, size_t size) {
-    long result = transfer(asker, __NR_process_vm_readv, address, to, size);
+    long result = transfer(asker, 0, address, to, size);
     return result == (long)size ? 0 : result < 0 ? result : -EFAULT;
 }
 
 long asker_write(struct asker *asker, uint64_t address, const void *from, size_t size) {
     if (!asker_valid(asker))
         return -EINTR; /* somebody else may have the number by now */
-    long result = transfer(asker, __NR_process_vm_writev, address, (void *)(uintptr_t)from, size);
+    long result = transfer(asker, 1, address, (void *)(uintptr_t)from, size);
     return result == (long)size ? 0 : result < 0 ? result : -EFAULT;
 }
 
@@ -52,7 +81,7 @@ long asker_text(struct asker *asker, uint64_t address, char *text, size_t size) 
             piece = size - have;
         if (have == 0 && piece > 256)
             piece = 256; /* most paths are short */
-        long got = transfer(asker, __NR_process_vm_readv, address + have, text + have, piece);
+        long got = transfer(asker, 0, address + have, text + have, piece);
         if (got <= 0)
             return got < 0 ? got : -EFAULT;
         for (size_t i = have; i < have + (size_t)got; i++)

@@ -110,17 +110,20 @@ static long get_statx(struct asker *asker, const struct found *found) {
     return result < 0 ? result : asker_write(asker, request.rest[2], &status, sizeof status);
 }
 
+static long may_access(int fd, unsigned mode) {
+    char path[48];
+    long result = call4(__NR_faccessat2, fd, (long)"", (long)mode, AT_EMPTY_PATH | AT_EACCESS);
+    if (result != -ENOSYS && result != -EINVAL && result != -EPERM)
+        return result;
+    text_fd_path(path, fd, ""); /* before Linux 5.8, or a filter that does not know the call */
+    return call3(__NR_faccessat, AT_FDCWD, (long)path, (long)mode);
+}
+
 static long get_access(const struct found *found) {
     unsigned mode = (unsigned)request.rest[0];
     if (mode & 2 && keeper.places[found->place].flags & PYRT_PLACE_READ_ONLY && !IS(found->mode, CHARACTER))
         return -EROFS;
-    long result = call4(__NR_faccessat2, found->fd, (long)"", (long)mode, AT_EMPTY_PATH | AT_EACCESS);
-    if (result == -ENOSYS || result == -EINVAL) { /* before Linux 5.8 */
-        char path[48];
-        text_fd_path(path, found->fd, "");
-        result = call3(__NR_faccessat, AT_FDCWD, (long)path, (long)mode);
-    }
-    return result;
+    return may_access(found->fd, mode);
 }
 
 static long get_link(struct asker *asker, const struct found *found, long *value) {
@@ -185,10 +188,10 @@ static long go_natively(struct asker *asker, enum action action, const struct fo
     }
     if (!IS(found->mode, DIRECTORY))
         return -ENOTDIR;
-    result = call4(__NR_faccessat2, found->fd, (long)"", 1, AT_EMPTY_PATH | AT_EACCESS);
+    result = may_access(found->fd, 1);
     if (result == 0 && found->place != 0 && found->parent >= 0 && found->name[0])
         result = mirror_entry(found, found->name, DIRECTORY, 0);
-    return result < 0 && result != -ENOSYS ? result : UNKNOWN;
+    return result < 0 ? result : UNKNOWN;
 }
 
 static long set_times(const struct found *found, const struct __kernel_timespec *given) {

@@ -14,8 +14,7 @@ import re
 from contextlib import suppress
 
 from pyrt.errors import ImageError, ImageNotFound, InvalidManifest, PlatformNotFound, StoreError, UsageError
-from pyrt.host import Host
-from pyrt.ladder import namespace_ids
+from pyrt.ladder import store_ids
 from pyrt.local_image import layers_of, local, needs
 from pyrt.notes import note
 from pyrt.oci import limits
@@ -75,7 +74,7 @@ def pull(
             return found
         if policy == "never":
             raise ImageNotFound(f"image {text}: not in the store, and may not be pulled", hint=f"pyrt pull {text}")
-    ids = namespace_ids(Host.probe())
+    ids = store_ids(store.layout.run, store.layout.root)
     if ids is None:
         return _pulled(text, store, wanted, environ, progress)
     from pyrt.worker import call

@@ -69,6 +69,12 @@ def namespace_ids(host: Host) -> Ids | None:
     return None if host.uid == 0 and (host.initial or host.entered) and host.holds(SYS_ADMIN) else _ids(host)
 
 
+def store_ids(run: str, root: str) -> Ids | None:
+    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files to
+    whom it wants without one."""
+    return None if here(run, root=root).rung == CHROOT else namespace_ids(Host.probe())
+
+
 @lru_cache(maxsize=16)
 def _found(host: Host, where: tuple[str, str]) -> Host:
     if host.uid == 0 and host.initial and host.holds(SYS_ADMIN):

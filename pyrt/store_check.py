@@ -14,8 +14,7 @@ import time
 from contextlib import suppress
 
 from pyrt.errors import NoSpace, PyrtError, StoreError
-from pyrt.host import Host
-from pyrt.ladder import namespace_ids
+from pyrt.ladder import store_ids
 from pyrt.oci.digest import Digest
 from pyrt.store import check as look
 from pyrt.store import check_records, mend
@@ -58,7 +57,7 @@ def check(
 ) -> Report:
     """Everything that is wrong with a store. ``told(what, done, of)`` hears how far it is. Raises StoreError where the store
     cannot be read at all."""
-    ids = namespace_ids(Host.probe())
+    ids = store_ids(store.layout.run, store.layout.root)
     if ids is None:
         return _checked(store, repair, environ, told)
     from pyrt.worker import call

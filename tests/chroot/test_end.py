@@ -20,7 +20,9 @@ from tests.chroot.conftest import REPOSITORY, Run, command
 pytestmark = pytest.mark.usefixtures("leakless")
 
 # A daemon as they make it: another session, no parent of ours, all signals ignored.
-DAEMON = "(trap '' HUP INT TERM; setsid sh -c '(setsid sh -c \"trap \\\"\\\" HUP INT TERM; while :; do sleep 7; done\" &) &' ) & "
+DAEMON = (
+    "(trap '' HUP INT TERM; setsid sh -c '(setsid sh -c \"trap \\\"\\\" HUP INT TERM; while :; do sleep 7; done\" &) &' ) & "
+)
 
 
 def test_exit_codes(run: Run) -> None:
@@ -149,5 +151,12 @@ def test_terminal(store_root: Path) -> None:
     script = "tty; stty size; cat /proc/self/comm > /dev/tty; test -t 0 && readlink /proc/self/fd/0"
     words = command(store_root, "run", "--rm", "-t", "busybox", "sh", "-c", script)
     reader = "import pty,sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
-    done = subprocess.run([sys.executable, "-c", reader, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [sys.executable, "-c", reader, *words],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.stdout.split()[0].startswith("/dev/pts/") and "cat" in done.stdout, done

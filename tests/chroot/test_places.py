@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chroot.conftest import Run
+from tests.chroot.conftest import REPOSITORY, Run, command
 
 pytestmark = pytest.mark.usefixtures("leakless")
 
 
 def test_proc_self_is_who_asks(run: Run) -> None:
-    out = run("echo $$; readlink /proc/self; sh -c 'echo $$; cat /proc/self/stat; true' ; cat /proc/$$/comm; true").stdout.splitlines()
+    out = run(
+        "echo $$; readlink /proc/self; sh -c 'echo $$; cat /proc/self/stat; true' ; cat /proc/$$/comm; true"
+    ).stdout.splitlines()
     assert out[0] != out[1]  # readlink is another process
     assert out[4] == "sh" and out[3].split()[0] != out[0]
 
@@ -38,7 +42,9 @@ def test_files_of_the_machine_in_proc_are_read_only(run: Run) -> None:
 
 
 def test_masked_paths(run: Run) -> None:
-    out = run("cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; cat /proc/version | wc -l; ls -l /proc/timer_list").stdout
+    out = run(
+        "cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; cat /proc/version | wc -l; ls -l /proc/timer_list"
+    ).stdout
     assert out.split()[:3] == ["0", "0", "1"] and "1,   3" in out
 
 
@@ -64,7 +70,9 @@ def test_nodes_of_the_image_are_not_there(run: Run) -> None:
 
 
 def test_etc_files_are_the_containers_own(run: Run, store_root: Path) -> None:
-    out = run("cat /etc/hostname; cat /etc/resolv.conf; test -L /etc/resolv.conf; echo $?; grep -c localhost /etc/hosts", image="odd").stdout.splitlines()
+    out = run(
+        "cat /etc/hostname; cat /etc/resolv.conf; test -L /etc/resolv.conf; echo $?; grep -c localhost /etc/hosts", image="odd"
+    ).stdout.splitlines()
     assert out[0] == os.uname().nodename and out[-2] == "1" and int(out[-1]) >= 1
 
 
@@ -90,7 +98,9 @@ def test_a_volume_is_the_directory_itself(run: Run, tmp_path: Path) -> None:
 
 def test_what_a_volume_covers_is_not_seen(run: Run, tmp_path: Path) -> None:
     (tmp_path / "own").write_text("x")
-    assert run("ls /data; cd /data; ls; cat covered 2>&1", "-v", f"{tmp_path}:/data", image="odd", check=False).stdout.split("\n")[:2] == ["own", "own"]
+    assert run("ls /data; cd /data; ls; cat covered 2>&1", "-v", f"{tmp_path}:/data", image="odd", check=False).stdout.split(
+        "\n"
+    )[:2] == ["own", "own"]
     assert run("cat /data/covered; stat -c '%a %u' /data", image="odd").stdout == "of the image750 1000\n"
 
 
@@ -129,7 +139,25 @@ def test_working_in_a_volume(run: Run, tmp_path: Path) -> None:
     mkdir new; cd new; echo x > y; cd ..; mv new newer; cat newer/y; cd newer; mv /v/newer /v/newest; /bin/pwd; ls; cd /v; rm -r newest; ls
     """
     out = run(script, "-v", f"{tmp_path}:/v", "-w", "/v").stdout.split("\n")
-    assert out == ["/v/a", "f", "/v/a/b", "f", "/v/a/b", "/", "/v/a/b", "f", "a", "l", "/v/a", "x", "/v/newest", "y", "a", "l", ""]
+    assert out == [
+        "/v/a",
+        "f",
+        "/v/a/b",
+        "f",
+        "/v/a/b",
+        "/",
+        "/v/a/b",
+        "f",
+        "a",
+        "l",
+        "/v/a",
+        "x",
+        "/v/newest",
+        "y",
+        "a",
+        "l",
+        "",
+    ]
 
 
 def test_the_first_working_directory_is_in_a_volume(run: Run, tmp_path: Path) -> None:
@@ -173,7 +201,10 @@ def test_a_volume_of_one_file_and_one_below_another(run: Run, tmp_path: Path) ->
 
 def test_a_volume_behind_a_link_of_the_image(run: Run, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("f\n")
-    assert run("cat /run/sock/f /var/run/sock/f; cd /var/run/sock; cat f", "-v", f"{tmp_path}:/var/run/sock", image="odd").stdout == "f\nf\nf\n"
+    assert (
+        run("cat /run/sock/f /var/run/sock/f; cd /var/run/sock; cat f", "-v", f"{tmp_path}:/var/run/sock", image="odd").stdout
+        == "f\nf\nf\n"
+    )
 
 
 def test_links_in_a_volume_lead_through_the_container(run: Run, tmp_path: Path) -> None:
@@ -237,3 +268,17 @@ def test_a_root_of_the_callers_own(run: Run, tmp_path: Path) -> None:
     assert out.stdout.splitlines() == ["f", "busybox", "/v", os.uname().nodename], out.stderr
     assert (root / "kept").read_text() == "y\n"
     assert not list((root / "dev").iterdir())
+
+
+def test_an_older_kernel_and_an_older_docker(store_root: Path, tmp_path: Path) -> None:
+    """Without the calls of newer kernels, and with the filter of docker 20.10, which lets nobody look into another process."""
+    (tmp_path / "f").write_text("f\n")
+    older = [sys.executable, "-m", "tests.support.enosys", "openat2,faccessat2,close_range,process_vm_readv", "--"]
+    script = "cat /v/f /proc/self/comm; cd /v; pwd; test -r f && echo r; id -u; echo x > /v/g; ls /v; readlink /proc/self/exe"
+    for user, code in (("0", 0), ("1000", 0)):
+        tmp_path.chmod(0o777)
+        words = command(store_root, "run", "--rm", "-u", user, "-v", f"{tmp_path}:/v", "busybox", "sh", "-c", script)
+        done = subprocess.run([*older, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stderr
+        assert done.stdout.split() == ["f", "cat", "/v", "r", user, "f", "g", "/bin/busybox"]
+        (tmp_path / "g").unlink()
