@@ -25,9 +25,9 @@ class Host:
 
     ``capabilities`` is the effective set, ``last_capability`` the highest number that this kernel knows. ``initial``: in the
     kernel's first user namespace; ``alone``: in one with a single id. ``sandboxed``: somebody's seccomp filter or security
-    profile is in force already; ``no_new_privileges``: set-user-id programs give us nothing. On the rung "userns", ``ids`` are
-    those of a container's user namespace, and ``steps`` what csrc/userns.c found: the errno of each step by its name, 0 where
-    it works. ``refused`` says for each rung above this one why it is not to be had.
+    profile is in force already; ``no_new_privileges``: set-user-id programs give us nothing. On the rung "userns", ``ids``
+    are those of a container's user namespace, and ``steps`` what csrc/userns.c found: the errno of each step by its name, 0
+    where it works. ``refused`` says for each rung above this one why it is not to be had.
     """
 
     uid: int

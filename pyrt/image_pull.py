@@ -74,10 +74,11 @@ def pull(
             return found
         if policy == "never":
             raise ImageNotFound(f"image {text}: not in the store, and may not be pulled", hint=f"pyrt pull {text}")
+    from pyrt.worker import call, can_call
+
     ids = store_ids(store.layout.run, store.layout.root)
-    if ids is None:
+    if ids is None or (ids.is_single and not can_call()):
         return _pulled(text, store, wanted, environ, progress)
-    from pyrt.worker import call
 
     there: Image = call(ids, _pull_there, text, store.layout, wanted, dict(environ), events=progress or _ignored)
     return there

@@ -70,9 +70,10 @@ def namespace_ids(host: Host) -> Ids | None:
 
 
 def store_ids(run: str, root: str) -> Ids | None:
-    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files to
-    whom it wants without one."""
-    return None if here(run, root=root).rung == CHROOT else namespace_ids(Host.probe())
+    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files
+    to whom it wants without one."""
+    ids = namespace_ids(Host.probe())
+    return None if ids is None or here(run, root=root).rung == CHROOT else ids
 
 
 @lru_cache(maxsize=16)
@@ -137,7 +138,7 @@ def _ids(host: Host) -> Ids:
 
 def _own(name: str) -> tuple[Range, ...]:
     """The ids of the namespace where we are, each as itself."""
-    with open(f"/proc/self/{name}", encoding="ascii") as file:
+    with open(f"/proc/self/{name}", encoding="utf-8") as file:
         rows = [[int(word) for word in line.split()] for line in file]
     return tuple(Range(inside, inside, count) for inside, _, count in rows)
 
@@ -153,7 +154,7 @@ def _answer(host: Host, where: tuple[str, str], *, inside: bool = False) -> Answ
     path = f"{run}/{_REMEMBERED[not inside]}"
     key = f"{_key(host)} {root!r}"
     with suppress(OSError, ValueError):
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             first, users, groups, *rest = file.read().splitlines()
         if first == key:
             return Answer(steps=tuple(map(_step, rest)), ids=_parsed(users, groups))
@@ -163,7 +164,7 @@ def _answer(host: Host, where: tuple[str, str], *, inside: bool = False) -> Answ
         return answer
     with suppress(OSError):
         temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="ascii") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             maps = (f"{ids.how} {_shown(ids.users)}", _shown(ids.groups))
             file.write("\n".join([key, *maps, *(f"{name} {number}" for name, number in answer.steps)]))
         os.rename(temporary, path)
@@ -220,7 +221,7 @@ def _clear(directory: str) -> None:
 def _key(host: Host) -> str:
     """Everything that the answer depends on and that can differ within one boot."""
     places = [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "mnt", "pid")]
-    facts = (boot_id(), host.uid, host.gid, f"{host.capabilities:x}", int(host.sandboxed), int(host.no_new_privileges))
+    facts = (boot_id(), host.uid, host.gid, f"{host.capabilities:x}", host.sandboxed, host.no_new_privileges)
     return repr((*facts, os.environ.get("PATH", ""), *places, *map(_state, _FILES)))
 
 
@@ -228,7 +229,7 @@ def _state(path: str) -> str:
     """Whether a file is still the one that was read: of a small one of procfs its content."""
     try:
         if path.startswith("/proc/"):
-            with open(path, encoding="ascii") as file:
+            with open(path, encoding="utf-8") as file:
                 return file.read().strip()
         status = os.stat(path)
         return f"{status.st_ino} {status.st_ctime_ns} {status.st_size}"  # a change of mode too

@@ -58,7 +58,7 @@ def mapper(program: str, *, path: str | None = None, proc: str = "/proc") -> Map
         return Mapper(path=found, lacks=UNPRIVILEGED)
     if os.statvfs(found).f_flag & os.ST_NOSUID:
         return Mapper(path=found, lacks=NOSUID)
-    with suppress(OSError), open(f"{proc}/self/status", encoding="ascii", errors="replace") as status:
+    with suppress(OSError), open(f"{proc}/self/status", encoding="utf-8", errors="replace") as status:
         if "NoNewPrivs:\t1\n" in status:
             return Mapper(path=found, lacks=NO_NEW_PRIVILEGES)
     return Mapper(path=found, lacks="")
@@ -66,7 +66,7 @@ def mapper(program: str, *, path: str | None = None, proc: str = "/proc") -> Map
 
 def rows(path: str) -> Iterator[tuple[str, int, int]]:
     """Owner (a name or an id), first id and count of each line; what is not one is passed over, as by newuidmap(1)."""
-    with suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             owner, _, rest = line.strip().partition(":")
             first, _, count = rest.partition(":")

@@ -58,6 +58,12 @@ def call(ids: Ids, function: Callable[..., Any], *arguments: Any, events: Callab
             raise
 
 
+def can_call() -> bool:
+    """Whether there is an interpreter that a worker can execute: not in a program that has Python inside, or where only root
+    may read it."""
+    return os.access(sys.executable or "", os.X_OK)
+
+
 def _both(process: Any) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 

@@ -283,7 +283,8 @@ def listing(place: Place) -> frozenset[str]:
         directory = place.store / folder
         if directory.is_dir():
             found |= {f"{folder}/{name}" for name in os.listdir(directory)}
-    return frozenset(found - {"locks/store", "locks/index"})
+    kept = {"/probe"}  # where the ladder has asked, under the filter that listens here
+    return frozenset(found - {"locks/store", "locks/index"} - kept)
 
 
 def index(place: Place) -> dict[str, str]:

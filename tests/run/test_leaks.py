@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pyrt._native import device_filter, launch, tree_digest
+from pyrt._native import device_filter, landlock, launch, tree_digest
 from pyrt.container_run import run
 from pyrt.errors import PyrtError
 from pyrt.plan import Op, Plan, Program
@@ -99,6 +99,7 @@ def test_lc_21_native_functions_leave_no_fd(tmp_path):
         with pytest.raises(OSError, match="Bad file descriptor"):
             tree_digest.tree_digest(-1)
         assert tree_digest.xxh64(b"content")
+        assert landlock.version() >= 0
         launch.payload(_program("/bin/true"))
         for ops in ([Op("private", mount_flags=0)], [Op("root", source="/not/there")], [Op("pivot")]):
             plan = Plan(ops=tuple(ops), namespaces=("mount", "pid"), newroot="/not/there", program=_program("/x"))
@@ -126,6 +127,7 @@ def test_every_native_function_is_in_a_leak_test():
     functions = {name for name in dir(lib) if name.startswith("pyrt_")}
     known = {"pyrt_launch", "pyrt_sealed_memfd", "pyrt_device_filter_load", "pyrt_device_filter_attach"}  # here
     known |= {"pyrt_tree_digest", "pyrt_xxh64"}
+    known |= {"pyrt_landlock_version"}
     known |= {"pyrt_resolve", "pyrt_resolve_by_walk", "pyrt_private_umask", "pyrt_fail"}  # tests/unpack
     known |= {"pyrt_layer_new", "pyrt_layer_feed", "pyrt_layer_finish", "pyrt_layer_free"}
     known |= {f"pyrt_listing_{what}" for what in ("new", "feed", "skip", "finish", "free")}

@@ -43,7 +43,7 @@ DIGESTS = {"pyrt-default-1": "5bb62368edc01691cc5451ecf6cdffefae890c41f8d4e25fa8
 
 
 def host(*, uid: int = 0, capabilities: int = 1 << apparmor.MAC_ADMIN) -> Host:
-    return Host(uid=uid, capabilities=capabilities, last_capability=40)
+    return Host(uid=uid, gid=0, capabilities=capabilities, last_capability=40)
 
 
 @pytest.fixture
