@@ -70,8 +70,8 @@ def namespace_ids(host: Host) -> Ids | None:
 
 
 def store_ids(run: str, root: str) -> Ids | None:
-    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files to
-    whom it wants without one."""
+    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files
+    to whom it wants without one."""
     return None if here(run, root=root).rung == CHROOT else namespace_ids(Host.probe())
 
 

@@ -25,8 +25,8 @@ _OWN = ("/proc", "/sys", "/dev")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What the plan needs to know of the place: ``copied``: the root is a copy of an image, and ours to change; ``nodes``: device
-    nodes can be made in it, and open; ``landlock``: the kernel has it; ``machine``: uname(2)."""
+    """What the plan needs to know. ``copied``: the root is a copy of an image, and ours to change; ``nodes``: device nodes can
+    be made in it, and open; ``landlock``: the kernel has it; ``machine``: uname(2)."""
 
     root: str
     copied: bool
