@@ -72,6 +72,11 @@ def peak(name: str) -> Callable[[Results], float | None]:
 
 
 BUDGETS = (
+    Budget(what="entering a chroot", measure=milliseconds("entering a chroot", "pyrt"), at_most=10, unit="ms"),
+    *(
+        Budget(what=f"in a chroot: {loop}", measure=ratio(f"chroot: {loop}", "pyrt", "chroot"), at_most=limit, unit="x native")
+        for loop, limit in (("exec loop", 1.5), ("dpkg -L loop", 1.5), ("find and stat", 4))
+    ),
     Budget(what="cold pull and unpack of the pull image", measure=ratio(PULL, "pyrt", "podman"), at_most=0.5, unit="x podman"),
     Budget(
         what="a pull that survives a power cut",

@@ -294,7 +294,7 @@ static void program(long *stack) {
     int parent = (int)call2(__NR_pidfd_open, call1(__NR_getppid, 0), 0);
     call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     call5(__NR_prctl, PR_SET_NAME, (long)"pyrt-keeper", 0, 0, 0);
-    call1(__NR_setsid, 0); /* a terminal's signals come from pyrt, and not twice */
+    call2(__NR_setpgid, 0, 0); /* a terminal's signals come from pyrt, and not twice */
     call1(__NR_umask, 0);
     know_ourselves();
     read_places(table);

@@ -25,8 +25,8 @@ _OWN = ("/proc", "/sys", "/dev")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What the plan needs to know of the place: ``copied``: the root is a copy of an image, and ours to change; ``nodes``: device
-    nodes can be made in it, and open; ``landlock``: the kernel has it; ``machine``: uname(2)."""
+    """What the plan needs to know. ``copied``: the root is a copy of an image, and ours to change; ``nodes``: device nodes can
+    be made in it, and open; ``landlock``: the kernel has it; ``machine``: uname(2)."""
 
     root: str
     copied: bool
@@ -75,11 +75,7 @@ def without_namespaces(spec: Spec) -> Spec:
 def plan(spec: Spec, placement: compile.Placement, place: Place) -> Plan:
     """The plan for one container. Raises Unsupported for what this rung has no place for."""
     base = placement.directory
-    ops = [
-        *(Op("scratch_directory", target=f"{base}/{name}", mode=0o700) for name in ("etc", "covered", "empty", "dev")),
-        *(Op("scratch_file", target=f"{base}/{name}", data=text, mode=0o644) for name, text in placement.files),
-        Op("directory", source=place.root),
-    ]
+    ops = [Op("directory", source=place.root)]
     served: list[Served] = []
     own_dev = any(mount.destination == "/dev" and mount.type == "tmpfs" for mount in spec.mounts)
     for mount in spec.mounts:
@@ -98,12 +94,29 @@ def plan(spec: Spec, placement: compile.Placement, place: Place) -> Plan:
         ops += _working_directory(spec.process.cwd, user.uid, user.gid, served)
     program = replace(compile.program(spec, placement), notify=notify_filter.compiled(place.machine))
     return Plan(
-        ops=tuple(ops),
+        ops=(*_scratch(placement, place, served), *ops),
         namespaces=(),
         newroot=place.root,
         program=program,
         keeper=Keeper(places=tuple(served), landlock=place.landlock),
     )
+
+
+def _scratch(placement: compile.Placement, place: Place, served: list[Served]) -> list[Op]:
+    """The container's own directories and files outside of its root, as far as it needs them: each costs a start a write."""
+    base, sources = placement.directory, {one.source for one in served}
+    files = [(name, text) for name, text in placement.files if f"{base}/{name}" in sources]
+    directories = ("empty", "covered" if place.copied else "dev", *(("etc",) if files else ()))
+    return [
+        *(Op("scratch_directory", target=f"{base}/{name}", mode=0o700) for name in directories),
+        *(Op("scratch_file", target=f"{base}/{name}", data=text, mode=0o644) for name, text in files),
+        *(_dev_files(base) if not place.copied else ()),
+    ]
+
+
+def _dev_files(base: str) -> list[Op]:
+    links = [Op("scratch_link", target=f"{base}/dev/{name}", source=source) for name, source in _LINKS.items()]
+    return [*links, Op("scratch_directory", target=f"{base}/dev/shm", mode=0o1777)]
 
 
 def _mount(
@@ -148,8 +161,6 @@ def _devices(spec: Spec, place: Place, base: str, ops: list[Op], served: list[Se
         ops.append(Op("place", target="/dev", data=f"{base}/covered/dev", flags=("real_directory",)))
         ops += [Op("symlink", target=f"/dev/{name}", source=source) for name, source in _LINKS.items()]
     else:
-        ops += [Op("scratch_link", target=f"{base}/dev/{name}", source=source) for name, source in _LINKS.items()]
-        ops.append(Op("scratch_directory", target=f"{base}/dev/shm", mode=0o1777))
         ops.append(Op("place", target="/dev", flags=("real_directory",)))
         served.append(Served(target="/dev", source=f"{base}/dev"))
     for device in spec.devices:

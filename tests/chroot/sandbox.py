@@ -1,8 +1,8 @@
 """Docker's default sandbox, made here: ``python -m tests.chroot.sandbox CMD...`` runs CMD as root with docker's fourteen
 capabilities and nothing else, under a filter like docker's, which forbids mounts and namespaces.
 
-What docker does is done in docker's order: the filter without no_new_privs, while there still is CAP_SYS_ADMIN, then the bounding
-set, then an exec, by which root gets what that has.
+What docker does is done in docker's order: the filter without no_new_privs, while there still is CAP_SYS_ADMIN, then the
+bounding set, then an exec, by which root gets what that has.
 """
 
 from __future__ import annotations

@@ -54,13 +54,19 @@ def test_a_link_of_the_image_into_proc(run: Run) -> None:
 
 
 def test_fds_of_dev(run: Run) -> None:
-    script = "cat /dev/stdin; echo out > /dev/stdout; echo err > /dev/stderr; exec 7< /etc/hostname; cat /dev/fd/7 > /dev/null; echo $?"
+    script = (
+        "cat /dev/stdin; echo out > /dev/stdout; echo err > /dev/stderr; exec 7< /etc/hostname; "
+        "cat /dev/fd/7 > /dev/null; echo $?"
+    )
     done = run(script, "-i", input="in\n")
     assert done.stdout == "in\nout\n0\n" and done.stderr == "err\n"
 
 
 def test_device_nodes_and_shared_memory(run: Run) -> None:
-    script = "head -c3 /dev/zero | wc -c; echo x > /dev/null; echo x > /dev/full; head -c2 /dev/urandom | wc -c; stat -c %a /dev/shm; echo m > /dev/shm/m; cat /dev/shm/m; cat /dev/null"
+    script = (
+        "head -c3 /dev/zero | wc -c; echo x > /dev/null; echo x > /dev/full; head -c2 /dev/urandom | wc -c; "
+        "stat -c %a /dev/shm; echo m > /dev/shm/m; cat /dev/shm/m; cat /dev/null"
+    )
     done = run(script, image="odd")
     assert done.stdout.split() == ["3", "2", "1777", "m"] and "No space left" in done.stderr
 
@@ -84,9 +90,11 @@ def test_a_link_in_the_place_of_proc_is_refused(run: Run) -> None:
 def test_a_volume_is_the_directory_itself(run: Run, tmp_path: Path) -> None:
     (tmp_path / "seen").write_text("from outside\n")
     script = """
-    cat /data/seen; echo inside > /data/made; mkdir -p /data/a/b; touch /data/a/b/c; chmod 640 /data/a/b/c; chown 12:34 /data/a/b/c
+    cat /data/seen; echo inside > /data/made; mkdir -p /data/a/b; touch /data/a/b/c; chmod 640 /data/a/b/c;
+    chown 12:34 /data/a/b/c
     ln -s b /data/a/link; ls /data/a/link; mv /data/a/b/c /data/a/d; ln /data/a/d /data/a/e; rm /data/seen; rmdir /data/a/b
-    stat -c '%a %u %g %h' /data/a/d; readlink /data/a/link; truncate -s 5 /data/made; touch -d '2001-02-03 04:05:06' /data/made; ls /data
+    stat -c '%a %u %g %h' /data/a/d; readlink /data/a/link; truncate -s 5 /data/made;
+    touch -d '2001-02-03 04:05:06' /data/made; ls /data
     """
     out = run(script, "-v", f"{tmp_path}:/data").stdout.splitlines()
     assert out == ["from outside", "c", "640 12 34 2", "b", "a", "made"]
@@ -108,8 +116,10 @@ def test_a_read_only_volume(run: Run, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "f").write_text("text\n")
     script = """
-    cat /v/f; for c in 'touch /v/new' 'rm /v/f' 'mkdir /v/x' 'mv /v/f /v/g' 'ln /v/f /v/g' 'ln -s f /v/g' 'chmod 777 /v/f' 'chown 1 /v/f' 'rmdir /v/d' \\
-      'truncate -s 0 /v/f' 'touch /v/f' 'mkfifo /v/p'; do $c 2>&1 | grep -q 'Read-only file system' || echo "$c"; done
+    cat /v/f;
+    for c in 'touch /v/new' 'rm /v/f' 'mkdir /v/x' 'mv /v/f /v/g' 'ln /v/f /v/g' 'ln -s f /v/g' 'chmod 777 /v/f' \\
+      'chown 1 /v/f' 'rmdir /v/d' 'truncate -s 0 /v/f' 'touch /v/f' 'mkfifo /v/p'; do
+      $c 2>&1 | grep -q 'Read-only file system' || echo "$c"; done
     (echo x > /v/f) 2>&1; cd /v; (echo x >> f) 2>&1; (echo x > new) 2>&1; rm f 2>&1; true
     """
     out = run(script, "-v", f"{tmp_path}:/v:ro").stdout.splitlines()
@@ -135,8 +145,10 @@ def test_working_in_a_volume(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a" / "f").write_text("f\n")
     (tmp_path / "l").symlink_to("a/b")
     script = """
-    cd /v/a; pwd; cat f; cd b; pwd; cat ../f; /bin/pwd; cd ../../..; pwd; cd /v/l; /bin/pwd; cat ../f; cd /v; ls; sh -c 'cd a && /bin/pwd'
-    mkdir new; cd new; echo x > y; cd ..; mv new newer; cat newer/y; cd newer; mv /v/newer /v/newest; /bin/pwd; ls; cd /v; rm -r newest; ls
+    cd /v/a; pwd; cat f; cd b; pwd; cat ../f; /bin/pwd; cd ../../..; pwd; cd /v/l; /bin/pwd; cat ../f; cd /v; ls;
+    sh -c 'cd a && /bin/pwd'
+    mkdir new; cd new; echo x > y; cd ..; mv new newer; cat newer/y; cd newer; mv /v/newer /v/newest; /bin/pwd; ls;
+    cd /v; rm -r newest; ls
     """
     out = run(script, "-v", f"{tmp_path}:/v", "-w", "/v").stdout.split("\n")
     assert out == [
@@ -193,7 +205,10 @@ def test_a_volume_of_one_file_and_one_below_another(run: Run, tmp_path: Path) ->
     (other / "inner").write_text("inner\n")
     (tmp_path / "file").write_text("file\n")
     options = ("-v", f"{one}:/v", "-v", f"{other}:/v/sub:ro", "-v", f"{tmp_path}/file:/etc/shells")
-    script = "cat /v/sub/inner /etc/shells; echo more >> /etc/shells; touch /v/x; touch /v/sub/y 2>&1; mv /etc/shells /etc/s 2>&1; cd /v/sub; cat ../x inner; rmdir /v/sub 2>&1"
+    script = (
+        "cat /v/sub/inner /etc/shells; echo more >> /etc/shells; touch /v/x; touch /v/sub/y 2>&1; "
+        "mv /etc/shells /etc/s 2>&1; cd /v/sub; cat ../x inner; rmdir /v/sub 2>&1"
+    )
     out = run(script, *options, check=False).stdout
     assert out.startswith("inner\nfile\n") and out.count("Read-only") == 1 and "inner\n" in out[12:]
     assert (tmp_path / "file").read_text() == "file\nmore\n" and (one / "x").exists() and not (other / "y").exists()
@@ -262,7 +277,10 @@ def test_a_root_of_the_callers_own(run: Run, tmp_path: Path) -> None:
     (root / "bin" / "busybox").chmod(0o755)
     (root / "bin" / "sh").symlink_to("busybox")
     volume.mkdir()
-    script = "busybox cat /v/f; busybox cat /proc/self/comm; echo x > /dev/null; cd /v; busybox pwd; busybox cat /etc/hostname; echo y > /kept; echo z > /dev/shm/z"
+    script = (
+        "busybox cat /v/f; busybox cat /proc/self/comm; echo x > /dev/null; cd /v; busybox pwd; "
+        "busybox cat /etc/hostname; echo y > /kept; echo z > /dev/shm/z"
+    )
     (volume / "f").write_text("f\n")
     out = run(script, "--rootfs", str(root), "-v", f"{volume}:/v", image="")
     assert out.stdout.splitlines() == ["f", "busybox", "/v", os.uname().nodename], out.stderr

@@ -39,24 +39,30 @@ def test_bash_ps_python_and_a_compiler(software_root: Path, tmp_path: Path) -> N
     script = """
     cat <(echo from a pipe); diff <(seq 3) <(seq 3) && echo same
     sleep 100 & ps -e -o comm= | grep -c sleep; ps -o comm= -p $$; pgrep -c sleep; pkill sleep; wait || true
-    python3 -c 'import os, sys, subprocess; print(sys.executable, os.getcwd(), os.readlink("/proc/self/exe"), len(os.listdir("/proc/self/fd")))'
+    python3 -c 'import os, sys; print(sys.executable, os.getcwd(), os.readlink("/proc/self/exe"))'
+    python3 -c 'import os; print(len(os.listdir("/proc/self/fd")))'
     python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1, -2]), m.Lock())' | cut -c1-6
     python3 -c 'import os; m, s = os.openpty(); print(os.ttyname(s)[:9])'
-    cp /bin/echo /out/b; /out/b run; cd /out; ./b again; mkdir -p tree/a; cd tree/a; echo x > f; ln -s f l; mv f g; ln -sf g l; cat l; pwd; df /out > /dev/null
+    cp /bin/echo /out/b; /out/b run; cd /out; ./b again
+    mkdir -p tree/a; cd tree/a; echo x > f; ln -s f l; mv f g; ln -sf g l; cat l; pwd; df /out > /dev/null
     find /out -name g -printf '%p %s\\n'; cp -a /out/tree /tmp/copy; diff -r /out/tree /tmp/copy && echo equal
-    tar -C /out -cf - tree | tar -C /tmp -xf -; rm -rf /out/tree; ls /out; nproc > /dev/null; free -m > /dev/null; uptime > /dev/null
+    tar -C /out -cf - tree | tar -C /tmp -xf -; rm -rf /out/tree; ls /out
+    nproc > /dev/null; free -m > /dev/null; uptime > /dev/null
     """
     out = software(software_root, script, "-v", f"{tmp_path}:/out", "-w", "/tmp").splitlines()
     assert out == [
-        "from a pipe", "same", "1", "bash", "1", "/usr/bin/python3 /tmp /usr/bin/python3.11 4", "[1, 2]", "/dev/pts/", "run", "again",
+        "from a pipe", "same", "1", "bash", "1", "/usr/bin/python3 /tmp /usr/bin/python3.11", "4",
+        "[1, 2]", "/dev/pts/", "run", "again",
         "x", "/out/tree/a", "/out/tree/a/g 2", "equal", "b",
     ]  # fmt: skip
 
 
 def test_a_virtual_environment_in_a_volume(software_root: Path, tmp_path: Path) -> None:
     script = """
-    python3 -m venv --without-pip /work/env; cd /work; . env/bin/activate; python -c 'import sys; print(sys.prefix, sys.executable)'
-    printf '#!/work/env/bin/python\\nimport sys\\nprint(sys.argv, sys.prefix)\\n' > env/bin/tool; chmod +x env/bin/tool; tool x; env/bin/tool y
+    python3 -m venv --without-pip /work/env; cd /work; . env/bin/activate
+    python -c 'import sys; print(sys.prefix, sys.executable)'
+    printf '#!/work/env/bin/python\\nimport sys\\nprint(sys.argv, sys.prefix)\\n' > env/bin/tool
+    chmod +x env/bin/tool; tool x; env/bin/tool y
     """
     out = software(software_root, script, "-v", f"{tmp_path}:/work").splitlines()
     assert out[0] == "/work/env /work/env/bin/python"
@@ -65,7 +71,8 @@ def test_a_virtual_environment_in_a_volume(software_root: Path, tmp_path: Path) 
 
 def test_users_and_services(software_root: Path) -> None:
     script = """
-    useradd -m someone; su -s /bin/bash someone -c 'id -un; cat /proc/self/comm; echo $HOME; cat <(echo pipe)'; setpriv --reuid 1000 --clear-groups id -u
+    useradd -m someone; su -s /bin/bash someone -c 'id -un; cat /proc/self/comm; echo $HOME; cat <(echo pipe)'
+    setpriv --reuid 1000 --clear-groups id -u
     chown someone /tmp; stat -c %U /tmp; sshd -t 2>&1 | head -2; crontab -l 2>&1 | head -1
     """
     out = software(software_root, script).splitlines()
@@ -78,7 +85,12 @@ def test_apt_installs_a_package_with_scripts(software_root: Path, tmp_path: Path
     root = tmp_path / "root"
     (root / "DEBIAN").mkdir(parents=True)
     (root / "DEBIAN" / "control").write_text(control)
-    postinst = "#!/bin/sh -e\nid probe || useradd --system probe\nchown probe:daemon /usr/share/probe\nchmod 4750 /usr/share/probe\ntest -e /proc/self/stat\n"
+    postinst = """#!/bin/sh -e
+id probe || useradd --system probe
+chown probe:daemon /usr/share/probe
+chmod 4750 /usr/share/probe
+test -e /proc/self/stat
+"""
     (root / "DEBIAN" / "postinst").write_text(postinst)
     (root / "DEBIAN" / "postinst").chmod(0o755)
     (root / "usr/share").mkdir(parents=True)

@@ -300,7 +300,7 @@ def test_the_hosts_namespaces_are_the_ones_that_were_asked_for():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pid": "container:x"}, {"uts": "host", "hostname": "h"}, {"uts": "host", "domainname": "d"},
+    [{"pid": "container:x"}, {"uts": "other"}, {"uts": "host", "hostname": "h"}, {"uts": "host", "domainname": "d"},
      {"userns": "auto"}],
     ids=str,
 )  # fmt: skip

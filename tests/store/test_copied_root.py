@@ -204,7 +204,7 @@ def test_no_space_is_said(tmp_path: Path):
 
 @pytest.mark.parametrize("file_system", ["btrfs", "xfs"])
 def test_reflinks_where_there_are_some(tmp_path: Path, file_system: str):
-    need(f"mkfs.{file_system}")
+    need("mkfs.btrfs", "mkfs.xfs")
     disk, mount = tmp_path / "disk", tmp_path / "mount"
     mount.mkdir()
     with disk.open("wb") as file:

@@ -15,6 +15,7 @@ import sys
 NUMBERS = {
     "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "pidfd_open": 434,
     "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438, "faccessat2": 439, "mount_setattr": 442,
+    "landlock_create_ruleset": 444,
     "unshare": 272 if os.uname().machine == "x86_64" else 97,
     "process_vm_readv": 310 if os.uname().machine == "x86_64" else 270,
     "pivot_root": 155 if os.uname().machine == "x86_64" else 41,
