@@ -159,7 +159,11 @@ def podman(docker: Docker, shelf: Shelf) -> Iterator[dict[str, str]]:
     (directory / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{directory}/root"\nrunroot = "{directory}/run"\n'
     )
-    (directory / "containers.conf").write_text('[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n')
+    # Its own default for open files may be more than this machine allows.
+    (directory / "containers.conf").write_text(
+        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+    )
     docker.check("save", "--output", directory / "image.tar", IMAGE)
     env = {
         **os.environ,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.places.checks import Visit
-from tests.places.place import Place, Shelf, left_behind
+from tests.places.here import PLACES as HERE
+from tests.places.place import PYTHON, Place, Shelf, left_behind
 from tests.places.user import PLACES, as_user
+from tests.support import enosys
 
 
 @pytest.fixture
@@ -34,3 +37,21 @@ def test_a_machine_with_nothing_but_cgroup_v2(place: Place, shelf: Shelf, work: 
             "busybox", "sh", "-c", "cat /proc/self/cgroup; mount | grep ' /sys/fs/cgroup ' | tail -n 1"
         ).splitlines()
         assert "0::/" in seen and seen[-1].startswith("cgroup2 on /sys/fs/cgroup type cgroup2 (ro,"), seen
+
+
+@pytest.mark.parametrize("place", [*HERE, *PLACES], ids=lambda place: place.name)
+def test_a_filter_that_refuses_the_host_name(place: Place, shelf: Shelf, work: Path) -> None:
+    """As podman's does, which lets an ordinary user have namespaces: only who asks for a name is told."""
+    run = [PYTHON, str(shelf.root / "refuse.py"), PYTHON, "-m", "pyrt", "run", "--rm"]
+    (shelf.root / "refuse.py").write_text(f"{Path(enosys.__file__).read_text().partition('def main')[0]}{_REFUSE}")
+    with place.open(shelf, work) as inside:
+        Visit(place, inside, shelf, lambda name, value: None).pull("busybox")
+        assert inside.check(*run, "busybox", "hostname").strip() == os.uname().nodename
+        asked = inside.run(*run, "--hostname", "mine", "busybox", "hostname")
+        assert (asked.returncode, asked.stderr) == (125, "pyrt: cannot set the host name mine: Operation not permitted\n"), asked
+
+
+_REFUSE = """
+forbid(("sethostname",), errno.EPERM)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
