@@ -183,7 +183,8 @@ def podman(docker: Docker, shelf: Shelf) -> Iterator[dict[str, str]]:
 
 
 def test_podman_lets_an_ordinary_user_have_a_user_namespace(podman: dict[str, str], busybox: str, here: Path):
-    command = [ROOT / "pyrt.sh", "run", "--rm", "-v", f"{here}:/w", busybox, "sh", "-c", "touch /w/made; echo hello world; exit 5"]
+    command = [ROOT / "pyrt.sh", "run", "--rm", "-v", f"{here}:/w", busybox]
+    command += ["sh", "-c", "touch /w/made; echo hello world; exit 5"]
     done = subprocess.run(command, env=podman, cwd=here, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (5, "hello world\n"), done
     assert done.stderr.splitlines()[0] == "pyrt.sh: isolation userns"

@@ -48,7 +48,8 @@ def test_a_filter_that_refuses_the_host_name(place: Place, shelf: Shelf, work: P
         Visit(place, inside, shelf, lambda name, value: None).pull("busybox")
         assert inside.check(*run, "busybox", "hostname").strip() == os.uname().nodename
         asked = inside.run(*run, "--hostname", "mine", "busybox", "hostname")
-        assert (asked.returncode, asked.stderr) == (125, "pyrt: cannot set the host name mine: Operation not permitted\n"), asked
+        refused = "pyrt: cannot set the host name mine: Operation not permitted\n"
+        assert (asked.returncode, asked.stderr) == (125, refused), asked
 
 
 _REFUSE = """
