@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from tests.places.here import PLACES as HERE
 from tests.places.place import PYTHON, Place, Shelf, left_behind
 from tests.places.user import PLACES, as_user
 from tests.support import enosys
+from tests.support.parts import need
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -56,3 +61,20 @@ _REFUSE = """
 forbid(("sethostname",), errno.EPERM)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+
+def test_a_namespace_that_maps_every_id_is_not_the_first_one() -> None:
+    """Root of a pod maps them for a container: mknod and trusted attributes are still the first one's alone."""
+    need("unshare", "nsenter")
+    there = [sys.executable, "-c", "from pyrt.host import Host; print(Host.probe().initial)"]
+    assert subprocess.run(there, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
+    with subprocess.Popen(
+        ["unshare", "--user", "sh", "-c", "echo; read _"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{holder.pid}/{name}").write_text(f"0 0 {2**32 - 1}")
+        enter = ["nsenter", "--user", f"--target={holder.pid}"]
+        found = subprocess.run([*enter, *there], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        holder.communicate()
+    assert found == "False\n"
