@@ -70,9 +70,9 @@ def namespace_ids(host: Host) -> Ids | None:
 
 
 def store_ids(run: str, root: str) -> Ids | None:
-    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files to
-    whom it wants without one."""
-    return None if here(run, root=root).rung == CHROOT else namespace_ids(Host.probe())
+    """As ``namespace_ids``, for a store; None also where no namespace can be made: root gives files to whom it wants without one,
+    and anybody else's are all his own."""
+    return None if here(run, root=root).rung in (CHROOT, NONE) else namespace_ids(Host.probe())
 
 
 @lru_cache(maxsize=16)
