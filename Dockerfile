@@ -20,8 +20,13 @@ RUN python3 -m venv /opt/pyrt \
 
 FROM ${BASE}
 RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 ca-certificates uidmap \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      python3 ca-certificates uidmap libcap2-bin \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
+# As set-user-id programs they would need CAP_SYS_ADMIN to write the map, which a container's root does not have.
+ && chmod u-s /usr/bin/newuidmap /usr/bin/newgidmap \
+ && setcap cap_setuid=ep /usr/bin/newuidmap \
+ && setcap cap_setgid=ep /usr/bin/newgidmap
 COPY --from=build /opt/pyrt /opt/pyrt
 COPY docker/entry /opt/pyrt/bin/entry
 ENV PATH=/opt/pyrt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

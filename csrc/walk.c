@@ -128,6 +128,8 @@ static int open_proc(struct pyrt_walk *walk, const struct pyrt_step *op) {
 static int set_hostname(struct pyrt_walk *walk, const struct pyrt_step *op) {
     int result = op->kind == PYRT_OP_HOSTNAME ? sethostname(op->data, strlen(op->data))
                                               : setdomainname(op->data, strlen(op->data));
+    if (result < 0 && op->flags & PYRT_OPTIONAL && errno == EPERM)
+        return 0;
     return result < 0 ? pyrt_walk_fail(walk, PYRT_AT_HOSTNAME, op->data) : 0;
 }
 

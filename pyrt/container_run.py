@@ -358,6 +358,7 @@ def planned(
         cgroup=cgroup.path if cgroup is not None and cgroup.version == 2 else "",
         joins=cgroup.joins if cgroup is not None else (),
         with_init=request.init,
+        any_name=request.hostname is None,
         window=_window() if request.tty else (0, 0),
         filter=_filter(spec.seccomp, bounding, store.layout.filters if fill_volumes else "", emulate_root=alone),
     )

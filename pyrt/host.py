@@ -64,7 +64,7 @@ class Host:
             capabilities=int(fields.get("CapEff", "0"), 16),
             last_capability=_last_capability(proc),
             entered=bool(_entered),
-            initial=uid_map in ([], ["0", "0", str(2**32 - 1)]),
+            initial=uid_map in ([], ["0", "0", str(2**32 - 1)]) and _is_first(proc),
             alone=len(uid_map) == 3 and uid_map[2] == "1",
             sandboxed=fields.get("Seccomp", "0") != "0" or _read(f"{proc}/self/attr/current").strip("\0\n") not in _FREE,
             no_new_privileges=fields.get("NoNewPrivs") == "1",
@@ -106,6 +106,15 @@ class Host:
         if self.rung == NONE:
             why = "; ".join(dict.fromkeys(reason for _, reason in self.refused))
             raise PrivilegeError(f"starting a container: {why}", hint=DOCTOR)
+
+
+def _is_first(proc: str) -> bool:
+    """Whether this is the kernel's first user namespace, which has the same number on every machine (PROC_USER_INIT_INO): another
+    one may map all ids too."""
+    try:
+        return os.stat(f"{proc}/self/ns/user").st_ino == 0xEFFFFFFD
+    except OSError:
+        return True
 
 
 def start_time(pid: int, proc: str = "/proc") -> int:

@@ -70,10 +70,10 @@ def namespace_ids(host: Host) -> Ids | None:
 
 
 def store_ids(run: str, root: str) -> Ids | None:
-    """As ``namespace_ids``, for a store; None also on the rung "chroot": no namespace can be made there, and root gives files
-    to whom it wants without one."""
+    """As ``namespace_ids``, for a store; None also where no namespace can be made: root gives files to whom it wants without
+    one, and anybody else's are all his own."""
     ids = namespace_ids(Host.probe())
-    return None if ids is None or here(run, root=root).rung == CHROOT else ids
+    return None if ids is None or here(run, root=root).rung in (CHROOT, NONE) else ids
 
 
 @lru_cache(maxsize=16)

@@ -94,6 +94,7 @@ class Placement:
     with_init: bool = False
     window: tuple[int, int] = (0, 0)  # rows, columns
     filter: bytes = b""  # Program.filter
+    any_name: bool = False  # nobody has asked for the host name: another one will do
 
 
 def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
@@ -122,7 +123,7 @@ def plan(spec: Spec, root: OverlayRoot | PlainRoot, place: Placement) -> Plan:
         *_covers("mask", spec.masked_paths),
         *_covers("readonly", spec.readonly_paths),
         *([Op("console", uid=user.uid, mode=place.window[0] << 16 | place.window[1])] if spec.process.terminal else []),
-        *([Op("hostname", data=spec.hostname)] if spec.hostname and "uts" in spec.namespaces else []),
+        *([_hostname(spec, place)] if spec.hostname and "uts" in spec.namespaces else []),
         *([Op("domainname", data=spec.domainname)] if spec.domainname else []),
         *([Op("loopback")] if "network" in spec.namespaces else []),
         *([Op("mkdir", target=spec.process.cwd, mode=0o755, uid=user.uid, gid=user.gid)] if spec.process.cwd != "/" else []),
@@ -202,6 +203,11 @@ def _directory(path: str) -> Op:
 
 
 @lru_cache(maxsize=256)
+def _hostname(spec: Spec, place: Placement) -> Op:
+    """Filters that let an ordinary user have namespaces may refuse the name of one (podman's own does)."""
+    return Op("hostname", data=spec.hostname, flags=("optional",) if place.any_name else ())
+
+
 def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
     real = ("real_directory",) if mount.destination in _REAL else ()

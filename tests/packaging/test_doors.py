@@ -45,7 +45,7 @@ def needed() -> set[str]:
 
 def test_dev_installs_every_program_that_is_needed() -> None:
     # Debian's essential packages, and what comes with the compiler.
-    there = {"tar", "gzip", "sh", "bash", "nm", "cp", "mount", "unshare", "setpriv", "script"}
+    there = {"tar", "gzip", "sh", "bash", "nm", "cp", "mount", "unshare", "setpriv", "script", "nsenter"}
     # One package brings several of them.
     twins = {"getfattr": "setfattr", "getcap": "setcap", "newgidmap": "newuidmap"}
     assert {"umoci", "crun", "aarch64-linux-gnu-gcc"} <= needed()

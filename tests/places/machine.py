@@ -27,12 +27,19 @@ def program() -> str:
     return named
 
 
-def _with(user: str = "", *kernel: str) -> Open:
+# A login session of an ordinary user that root begins, after what is "$2".
+_SESSION = """
+useradd --create-home --shell /bin/bash "$1"; eval "$2"; user=$1; shift 2
+exec systemd-run --quiet --wait --collect --uid="$user" --property=PAMName=login -- "$@"
+"""
+
+
+def _with(user: str = "", first: str = "") -> Open:
     @contextmanager
     def opened(shelf: Shelf, work: Path) -> Iterator[Inside]:
         vm = program()
         # The agent makes the directory; by its name we find where that machine's /vm-out lies here.
-        name = f"{work.parent.name}-{work.name}"
+        name = f"{shelf.root.name}-{work.name}"
         inside = Inside(work, f"/home/{user}" if user else "/root", network=False, slow=10)
 
         def up() -> bool:
@@ -41,8 +48,9 @@ def _with(user: str = "", *kernel: str) -> Open:
                 return True
             return False
 
-        environment = {**os.environ, "VM_USER": user, "VM_APPEND": " ".join(kernel), "VM_TIMEOUT": "3000"}
-        argv = [vm, *shelf.agent(f"/vm-out/{name}")]
+        session = ["sh", "-ec", _SESSION, "sh", user, first] if first else []
+        environment = {**os.environ, "VM_USER": "" if first else user, "VM_TIMEOUT": "3000"}
+        argv = [vm, *session, *shelf.agent(f"/vm-out/{name}")]
         with serving(argv, inside, shelf, work, env=environment, up=up, seconds=START_SECONDS):
             yield inside
 
@@ -66,7 +74,6 @@ PLACES = (
         name="Debian, unprivileged_userns_clone=0",
         about="the same session with Debian's `kernel.unprivileged_userns_clone=0`",
         expected=Expected(rung="none", refused="unprivileged_userns_clone", raised=frozenset({"userns", "full"})),
-        # Packages (bubblewrap) bring a file for sysctl.d(5) that sets it to 1.
-        open=_with("guest", "sysctl.kernel.unprivileged_userns_clone=0", "systemd.mask=systemd-sysctl.service"),
+        open=_with("guest", "echo 0 >/proc/sys/kernel/unprivileged_userns_clone"),
     ),
 )

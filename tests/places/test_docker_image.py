@@ -159,7 +159,11 @@ def podman(docker: Docker, shelf: Shelf) -> Iterator[dict[str, str]]:
     (directory / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{directory}/root"\nrunroot = "{directory}/run"\n'
     )
-    (directory / "containers.conf").write_text('[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n')
+    # Its own default for open files may be more than this machine allows.
+    (directory / "containers.conf").write_text(
+        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+    )
     docker.check("save", "--output", directory / "image.tar", IMAGE)
     env = {
         **os.environ,
@@ -179,7 +183,8 @@ def podman(docker: Docker, shelf: Shelf) -> Iterator[dict[str, str]]:
 
 
 def test_podman_lets_an_ordinary_user_have_a_user_namespace(podman: dict[str, str], busybox: str, here: Path):
-    command = [ROOT / "pyrt.sh", "run", "--rm", "-v", f"{here}:/w", busybox, "sh", "-c", "touch /w/made; echo hello world; exit 5"]
+    command = [ROOT / "pyrt.sh", "run", "--rm", "-v", f"{here}:/w", busybox]
+    command += ["sh", "-c", "touch /w/made; echo hello world; exit 5"]
     done = subprocess.run(command, env=podman, cwd=here, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (5, "hello world\n"), done
     assert done.stderr.splitlines()[0] == "pyrt.sh: isolation userns"
