@@ -109,8 +109,8 @@ class Host:
 
 
 def _is_first(proc: str) -> bool:
-    """Whether this is the kernel's first user namespace, which has the same number on every machine (PROC_USER_INIT_INO): another
-    one may map all ids too."""
+    """Whether this is the kernel's first user namespace, which has the same number on every machine (PROC_USER_INIT_INO):
+    another one may map all ids too."""
     try:
         return os.stat(f"{proc}/self/ns/user").st_ino == 0xEFFFFFFD
     except OSError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places.place import OWN_PROC, Expected, Inside, Open, Place, Shelf, make_channel, serving
+from tests.places.place import NO_NAMESPACES, OWN_PROC, Expected, Inside, Open, Place, Shelf, make_channel, serving
 from tests.support.dockerd import running_dockerd
 
 IMAGE = "base:latest"
@@ -41,7 +41,11 @@ PLACES = (
     Place(
         name="docker",
         about="root in a container of docker, with its default sandbox",
+<<<<<<< HEAD
         expected=Expected(rung="chroot", off=IN_A_CHROOT, raised=OWN_PROC | {"userns"}),
+=======
+        expected=Expected(rung="chroot", off=NO_NAMESPACES, raised=OWN_PROC | {"userns"}),
+>>>>>>> places
         open=_with(),
     ),
     Place(

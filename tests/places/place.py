@@ -18,6 +18,11 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OWN_GROUPS = frozenset({"own groups"})
 # Where parts of /proc are hidden (mount_too_revealing() in the kernel's fs/namespace.c).
 OWN_PROC = frozenset({"own /proc"})
+# By chroot alone: only what a process can give up by itself is left.
+NO_NAMESPACES = OWN_PROC | {
+    "pid namespace", "mount namespace", "uts namespace", "ipc namespace", "cgroup namespace", "masked paths", "read-only paths",
+    "root directory",
+}  # fmt: skip
 IDS = frozenset({"user ids"})  # what pyrt doctor raises
 
 

@@ -18,7 +18,7 @@ from tests.places.checks import CHECKS, due
 from tests.places.place import Place
 
 DOCS = Path(__file__).parents[2] / "docs" / "where-it-runs.md"
-TEST = "test_what_is_run_in_a_place"
+TEST = "test_lc_26_what_is_run_in_a_place"
 
 _HEAD = """\
 # Where pyrt runs

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pyrt._version import VERSION
 from tests.places.place import Shelf
 from tests.support import images, registries
 from tests.support.dockerd import Docker, running_dockerd
@@ -113,9 +117,17 @@ def test_pyrt_runs_as_an_ordinary_user_where_that_gives_the_better_means(script:
         assert root.stdout == f"/var/lib/pyrt/{user}/store\n", root
 
 
+# The engine tells the size in its own time.
+_TERMINAL = """
+test -t 0 && test -t 1 || exit 1
+for _ in $(seq 100); do stty size | grep -q '^31 97$' && exit 7; sleep 0.1; done
+"""
+
+
 def test_a_terminal_is_passed_on(docker: Docker, script: Script, busybox: str, here: Path):
     ours, theirs = pty.openpty()
-    command = [ROOT / "pyrt.sh", "run", "--rm", "-it", busybox, "sh", "-c", "test -t 0 && test -t 1 && stty size; exit 7"]
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 31, 97, 0, 0))
+    command = [ROOT / "pyrt.sh", "run", "--rm", "-it", busybox, "sh", "-c", _TERMINAL]
     os.set_blocking(ours, False)
     process = subprocess.Popen(
         command, cwd=here, env=environment(docker), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
@@ -128,7 +140,6 @@ def test_a_terminal_is_passed_on(docker: Docker, script: Script, busybox: str, h
     shown += read(ours)
     os.close(ours)
     assert process.returncode == 7, shown
-    assert any(line.split()[1:] and all(word.isdigit() for word in line.split()) for line in shown.splitlines()), shown
 
 
 def read(fd: int) -> bytes:
@@ -272,3 +283,37 @@ def test_the_engine_is_asked_for_nothing_but_its_default(tmp_path: Path):
 @pytest.mark.parametrize("script", ["pyrt.sh", "docker/entry"])
 def test_a_plain_posix_shell_reads_it(script: str):
     assert subprocess.run(["sh", "-n", ROOT / script], capture_output=True).returncode == 0
+
+
+def test_the_first_call_builds_the_image(tmp_path: Path):
+    env = plain(tmp_path) | {"PYRT_ENGINE": "engine"}
+    (tmp_path / "engine").write_text(_NEW_ENGINE)
+    (tmp_path / "engine").chmod(0o755)
+    for calls in (["image inspect TAG", "build --tag TAG ROOT", "run TAG info"], ["image inspect TAG", "run TAG info"]):
+        done = subprocess.run([ROOT / "pyrt.sh", "info"], env=env, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done
+        # What the build says is not the output of the command.
+        assert done.stdout == "ran\n" and ("built" in done.stderr) == (len(calls) == 3)
+        log = (tmp_path / "log").read_text().replace(str(ROOT), "ROOT").replace(f"pyrt-runtime:{VERSION}", "TAG")
+        assert log.splitlines() == calls
+        (tmp_path / "log").unlink()
+
+
+_NEW_ENGINE = """#!/bin/sh
+say() { printf '%s\\n' "$*" >>"${0%/*}/log"; }
+case $1 in
+version) ;;
+image) say "$@"; [ -e "${0%/*}/image" ] ;;
+build) say "$@"; : >"${0%/*}/image"; echo built ;;
+run) while [ $# -gt 2 ]; do shift; done; say run "$@"; echo ran ;;
+esac
+"""
+
+
+def test_a_failed_build_is_said(tmp_path: Path):
+    env = plain(tmp_path) | {"PYRT_ENGINE": "engine"}
+    (tmp_path / "engine").write_text('#!/bin/sh\n[ "$1" = version ]\n')
+    (tmp_path / "engine").chmod(0o755)
+    done = subprocess.run([ROOT / "pyrt.sh", "info"], env=env, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.splitlines()[-1] == "pyrt.sh: the image could not be built, see above"

@@ -17,7 +17,7 @@ CASES = [(place.name, name) for place in PLACES for name in CHECKS if due(place,
 
 
 @pytest.mark.parametrize(("place", "check"), CASES, ids=[f"{place}: {name}" for place, name in CASES])
-def test_what_is_run_in_a_place(
+def test_lc_26_what_is_run_in_a_place(
     place: str, check: str, visit: Enter, shelf: Shelf, request: pytest.FixtureRequest, record_property: Record
 ) -> None:
     checked, inside = CHECKS[check], visit(place)
