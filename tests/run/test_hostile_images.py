@@ -317,6 +317,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.full
 def test_bn_09_setuid_and_file_capabilities_work(
     own: Store, brought: Callable[[BuiltImage], str], program: bytes
 ) -> None:
@@ -333,6 +334,7 @@ def test_bn_09_setuid_and_file_capabilities_work(
     assert cap == ["1000", "1000", f"{NET_BIND_SERVICE:016x}"]
 
 
+@pytest.mark.full
 def test_tx_43_nobody_else_starts_what_lies_in_the_store(program: bytes) -> None:
     """A setuid program of an image is root's on the host (umoci#181): nobody else gets to it. The twin: a container does."""
     with tempfile.TemporaryDirectory() as where:
