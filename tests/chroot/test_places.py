@@ -196,7 +196,18 @@ def test_programs_of_a_volume(run: Run, tmp_path: Path) -> None:
     printf '#!/v/bin/busybox sh\\necho of the root\\n' > /own; chmod +x /own; /own; PATH=/:$PATH own
     """
     out = run(script, "-v", f"{tmp_path}:/v").stdout.splitlines()
-    assert out == ["one", "two", "script ./script", "/v/bin/busybox", "plain three", "126", "changed", "127", "of the root", "of the root"]
+    assert out == [
+        "one",
+        "two",
+        "script ./script",
+        "/v/bin/busybox",
+        "plain three",
+        "126",
+        "changed",
+        "127",
+        "of the root",
+        "of the root",
+    ]
 
 
 def test_a_volume_of_one_file_and_one_below_another(run: Run, tmp_path: Path) -> None:
