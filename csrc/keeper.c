@@ -99,6 +99,9 @@ static void add_place(int fd, unsigned flags, const char *target) {
     place->source = keep(path);
     place->source_size = text_size(path);
     place->name = place->target;
+    if (keeper.nplaces > 1 && IS(place->mode, DIRECTORY) && !text_below(target, "/proc", 5) && !text_below(target, "/sys", 4) &&
+        !text_below(target, "/dev", 4))
+        keeper.volumes = 1;
     for (const char *at = place->target; *at; at++)
         if (*at == '/')
             place->name = at + 1;

@@ -41,6 +41,7 @@ struct keeper {
     int reads_memory;      /* whether process_vm_readv(2) may be called */
     int nested;            /* whether somebody in the container has changed his root */
     int inside;            /* whether somebody has changed to a directory that is served */
+    int volumes;           /* whether any place may have programs */
     int nplaces;
     uint64_t capabilities; /* our own, permitted */
     int ngroups;

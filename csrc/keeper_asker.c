@@ -177,9 +177,15 @@ long asker_become(struct asker *asker) {
         return result;
     current = asker;
     call1(__NR_umask, (long)asker->umask);
-    call2(__NR_setgroups, asker->ngroups, (long)asker->groups);
+    result = call2(__NR_setgroups, asker->ngroups, (long)asker->groups);
     call1(__NR_setfsgid, (long)asker->gid[3]);
     call1(__NR_setfsuid, (long)asker->uid[3]);
+    /* The two say nothing when they fail (setfsuid(2), BUGS), and another's rights are not to be lent. */
+    if (asker->uid[3] != 0 && (result < 0 || call1(__NR_setfsuid, -1) != (long)asker->uid[3] ||
+                               call1(__NR_setfsgid, -1) != (long)asker->gid[3])) {
+        asker_leave();
+        return -EPERM;
+    }
     set_effective(keeper.capabilities & asker->effective);
     return 0;
 }

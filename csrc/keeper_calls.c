@@ -11,6 +11,9 @@
 #include "keeper.h"
 
 #define CWD (-1)
+#ifndef __NR_fchmodat2
+#define __NR_fchmodat2 452 /* Linux 6.6 */
+#endif
 #define VALUE_SIZE 65536 /* XATTR_SIZE_MAX, XATTR_LIST_MAX */
 
 enum action {
@@ -68,6 +71,7 @@ static const struct call {
     {__NR_statfs, STATFS, CWD, 0, 0, 0},
     {__NR_truncate, TRUNCATE, CWD, 0, 0, CHANGES},
     {__NR_fchmodat, CHMOD, 0, 1, 0, CHANGES},
+    {__NR_fchmodat2, CHMOD, 0, 1, 2, CHANGES},
     {__NR_fchownat, CHOWN, 0, 1, 3, CHANGES},
     {__NR_utimensat, UTIMENS, 0, 1, 2, CHANGES},
     {__NR_setxattr, SETXATTR, CWD, 0, 0, CHANGES},
@@ -365,6 +369,21 @@ static long serve_opening(struct asker *asker, int dirfd) {
     return result != 0 ? result : serve_open(asker, &request.found, flags, mode);
 }
 
+/* A program of the root itself may have an interpreter in a volume. */
+static long mirror_interpreters(struct asker *asker) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    asker_leave();
+    if (request.path[0] != '/' || keeper.nested)
+        return UNKNOWN;
+    found_close(&request.found);
+    request.found.place = 0;
+    request.found.fd = (int)call4(__NR_openat2, keeper.places[0].fd, (long)request.path, (long)&how, sizeof how);
+    if (request.found.fd < 0)
+        return UNKNOWN;
+    long result = mirror_program(asker, &request.found);
+    return result < 0 && result != -ENOENT ? result : UNKNOWN;
+}
+
 long serve(struct asker *asker, const struct seccomp_data *data, long *value) {
     const uint64_t *arguments = (const uint64_t *)data->args;
     const struct call *call = 0;
@@ -400,6 +419,8 @@ long serve(struct asker *asker, const struct seccomp_data *data, long *value) {
             if (result == 0)
                 result = serve_found(asker, &request.found, given, value);
         }
+        if (call->action == EXECVE && result == UNKNOWN && keeper.volumes)
+            result = mirror_interpreters(asker);
         if (call->action == CHROOT && result == UNKNOWN)
             keeper.nested = 1;
         if (call->action == CHDIR && result == UNKNOWN && request.found.place != 0)

@@ -38,7 +38,7 @@ static int kill_children(void) {
 
 /* All generations at once, for those that multiply. */
 static void kill_all(void) {
-    static char entries[32768];
+    static char entries[32768] __attribute__((aligned(8)));
     long list = call4(__NR_openat, keeper.proc, (long)".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), size;
     while (list >= 0 && (size = call3(__NR_getdents64, list, (long)entries, sizeof entries)) > 0)
         for (long at = 0; at < size; at += ((struct entry *)(void *)(entries + at))->size) {

@@ -39,6 +39,7 @@ from pyrt.request import (
 from pyrt.runtime import apparmor, barriers, bundle, capabilities, compile, copy_up, etcfiles, seccomp, users
 from pyrt.runtime.process import Process, Streams, communicate
 from pyrt.runtime.tree import ImageTree
+from pyrt.store import orphans
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
 from pyrt.store.store import Store
 from pyrt.values import dataclass, replace
@@ -466,6 +467,8 @@ def _end(held: Held, begun: Started, process: Process) -> None:
     try:
         process.kill()
         code = process.wait()
+        if process.killed and begun.control >= 0 and held.record.image_digest:  # a root that is nobody else's
+            orphans.end_in_root(held.record.spec["root"]["path"])
         if not held.record.remove:
             held.remove_cgroups()
             held.write(state=EXITED, pid=0, finished=_now(), exit_code=code)

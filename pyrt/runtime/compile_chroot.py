@@ -48,6 +48,7 @@ def refuse(request: RunRequest) -> None:
         "--device-cgroup-rule": bool(request.device_rules),
         "--device with less than rw": any(not {"r", "w"} <= set(device.permissions) for device in request.devices),
         "--cap-add MKNOD": any(name.upper().removeprefix("CAP_") == "MKNOD" for name in request.cap_add),
+        "--shm-size": request.shm_size != RunRequest().shm_size,
         "--scratch memory": request.scratch == "memory",
         "--security-opt mask": bool(request.mask),
         "--security-opt label": bool(request.label),

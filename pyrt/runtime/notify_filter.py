@@ -12,10 +12,10 @@ from pyrt.runtime import bpf, syscall_numbers
 
 ASKED = (
     "access", "chdir", "chmod", "chown", "chroot", "creat", "execve", "execveat", "faccessat", "faccessat2", "fchmodat",
-    "fchownat", "getcwd", "getxattr", "lchown", "lgetxattr", "link", "linkat", "listxattr", "llistxattr", "lremovexattr",
-    "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat", "openat2", "readlink",
-    "readlinkat", "removexattr", "rename", "renameat", "renameat2", "rmdir", "setxattr", "stat", "statfs", "statx",
-    "symlink", "symlinkat", "truncate", "unlink", "unlinkat", "utimensat",
+    "fchmodat2", "fchownat", "getcwd", "getxattr", "lchown", "lgetxattr", "link", "linkat", "listxattr", "llistxattr",
+    "lremovexattr", "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat",
+    "openat2", "readlink", "readlinkat", "removexattr", "rename", "renameat", "renameat2", "rmdir", "setxattr", "stat",
+    "statfs", "statx", "symlink", "symlinkat", "truncate", "unlink", "unlinkat", "utimensat",
 )  # fmt: skip
 
 # name -> index of the argument that may have AT_EMPTY_PATH

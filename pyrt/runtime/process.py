@@ -23,6 +23,7 @@ class Process:
     pidfd: int = -1
     control: int = -1  # of a keeper (csrc/keeper.c): a byte ends everything that it keeps
     returncode: int | None = None
+    killed: bool = False  # ended by a signal
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to PID 1; nothing where it has ended. The kernel drops what PID 1 has no handler for, but for
@@ -54,8 +55,8 @@ class Process:
                     hint="this process ignores SIGCHLD, or another part of it waits for all children",
                 ) from error
             assert result is not None
-            killed = result.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
-            self.returncode = result.si_status + 128 if killed else result.si_status
+            self.killed = result.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+            self.returncode = result.si_status + 128 if self.killed else result.si_status
         return self.returncode
 
     def close(self) -> None:

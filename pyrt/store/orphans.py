@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import select
+import time
+from contextlib import suppress
 
 from pyrt.host import start_time
 
@@ -33,6 +35,34 @@ def end(pid: int, birth: int) -> None:
         return
     finally:
         os.close(process)
+
+
+def end_in_root(root: str) -> None:
+    """SIGKILL for every process whose root directory this is: what a container in a chroot has left when its keeper, which
+    would have ended it, was killed itself. Processes of other containers have other roots, and those with a mount namespace
+    "/". What forks meanwhile is found by the next look."""
+    import signal
+
+    deadline = time.monotonic() + PATIENCE / 1000
+    while found := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _root_of(pid) == root]:
+        for pid in found:
+            with suppress(OSError):
+                process = os.pidfd_open(pid)
+                try:
+                    if _root_of(pid) == root:  # the number may have become somebody else's
+                        signal.pidfd_send_signal(process, signal.SIGKILL)
+                finally:
+                    os.close(process)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.005)
+
+
+def _root_of(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/root")
+    except OSError:
+        return ""
 
 
 def _gone(process: int) -> None:

@@ -329,6 +329,8 @@ class Containers:
         record = self._read(container_id)
         if record is not None and record.now.state == RUNNING:
             orphans.end(record.now.pid, record.now.birth)
+            if not record.in_memory:
+                orphans.end_in_root(f"{self.path(container_id)}/root")
         if record is not None and record.now.state != EXITED:
             with suppress(StoreError):
                 remove_cgroups(record)

@@ -139,6 +139,33 @@ def test_the_program_has_no_fds_but_its_three(run: Run) -> None:
     assert run("ls /proc/$$/fd | tr '\\n' ' '").stdout.split() == ["0", "1", "2"]
 
 
+def test_what_a_killed_keeper_leaves_is_ended_by_pyrt(store_root: Path) -> None:
+    words = command(store_root, "run", "--rm", "busybox", "sh", "-c", "echo $PPID; " + DAEMON * 3 + "echo ready; sleep 1000")
+    process = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    keeper = int(process.stdout.readline())
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    os.kill(keeper, signal.SIGKILL)
+    assert process.wait() == 137
+    process.stdout.close()
+
+
+def test_what_is_left_of_both_is_ended_by_the_next_start(store_root: Path) -> None:
+    words = command(store_root, "run", "--rm", "busybox", "sh", "-c", "echo $PPID; " + DAEMON * 3 + "echo ready; sleep 1000")
+    process = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    keeper = int(process.stdout.readline())
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGSTOP)
+    os.kill(keeper, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    subprocess.run(command(store_root, "run", "--rm", "busybox", "true"), cwd=REPOSITORY, check=True)
+
+
 def test_nobody_outside_can_be_signalled(run: Run) -> None:
     """Landlock's scope of signals (Linux 6.12): neither the keeper, nor anybody else of this machine."""
     if landlock.version() < 6:

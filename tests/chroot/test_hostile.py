@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import pyrt
+from pyrt._native import launch
+from pyrt.request import Mount
 from pyrt.runtime import notify_filter, syscall_numbers
-from tests.chroot.conftest import Run
+from pyrt.store.store import Store
+from tests.chroot.conftest import REPOSITORY, Run
 from tests.support.parts import need
+
+STATIC = runpy.run_path(str(REPOSITORY / "csrc" / "build_static.py"))
 
 pytestmark = pytest.mark.usefixtures("leakless")
 
@@ -33,6 +40,26 @@ def test_no_argument_of_a_call_ends_the_keeper(run: Run, hostile: Path, tmp_path
     script = f"ulimit -f 1000; /h/hostile {words} 2>/dev/null; cat /proc/self/comm"
     out = run(script, "-v", f"{hostile.parent}:/h:ro", "-v", f"{tmp_path}:/v", timeout=120)
     assert out.stdout == "alive\ncat\n", out
+
+
+def test_nothing_that_c_leaves_undefined_happens(
+    hostile: Path, store_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with a keeper that ends at once where it does something undefined: UBSan, which needs no libc for that."""
+    compiler = ["gcc", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
+    for program in STATIC["PROGRAMS"]:
+        STATIC["compile_static"](program, str(tmp_path / "bin"), compiler)
+    monkeypatch.setattr(launch, "PROGRAMS", str(tmp_path / "bin"))
+    launch._program.cache_clear()
+    try:
+        (tmp_path / "v").mkdir()
+        numbers = syscall_numbers.numbers(os.uname().machine)
+        words = [str(numbers[name]) for name in notify_filter.ASKED if name in numbers]
+        mounts = [Mount(kind="bind", source=str(place), target=f"/{place.name}") for place in (tmp_path / "v", hostile)]
+        done = pyrt.run("busybox", ["/hostile", *words], mounts=mounts, store=Store.open(str(store_root)), isolation="chroot")
+    finally:
+        launch._program.cache_clear()
+    assert (done.returncode, done.stdout) == (0, b"alive\n"), done
 
 
 def test_a_root_in_the_root_has_no_places(run: Run, tmp_path: Path) -> None:

@@ -193,9 +193,21 @@ def test_programs_of_a_volume(run: Run, tmp_path: Path) -> None:
     script = """
     /v/bin/busybox echo one; cd /v; ./bin/busybox echo two; ./script; PATH=/v:$PATH plain three; ./not; echo $?
     printf '#!/bin/sh\\necho changed\\n' > /v/plain; /v/plain; rm /v/plain; /v/plain; echo $?
+    printf '#!/v/bin/busybox sh\\necho of the root\\n' > /own; chmod +x /own; /own; PATH=/:$PATH own
     """
     out = run(script, "-v", f"{tmp_path}:/v").stdout.splitlines()
-    assert out == ["one", "two", "script ./script", "/v/bin/busybox", "plain three", "126", "changed", "127"]
+    assert out == [
+        "one",
+        "two",
+        "script ./script",
+        "/v/bin/busybox",
+        "plain three",
+        "126",
+        "changed",
+        "127",
+        "of the root",
+        "of the root",
+    ]
 
 
 def test_a_volume_of_one_file_and_one_below_another(run: Run, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_programs_of_another_abi_are_not_asked_about():
         (RunRequest(label=("type:x_t",)), "--security-opt label"),
         (RunRequest(apparmor="mine"), "--security-opt apparmor=mine"),
         (RunRequest(scratch="memory"), "--scratch memory"),
+        (RunRequest(shm_size=1 << 20), "--shm-size"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -31,12 +31,17 @@ MODES: dict[str, tuple[str, ...]] = {
     "unconfined": ("--security-opt", "seccomp=unconfined"),
     "host-namespaces": ("--pid", "host", "--ipc", "host", "--uts", "host", "--cgroupns", "host"),
     "privileged": ("--privileged",),
+    "chroot": ("--isolation", "chroot"),
+    "chroot-user": ("--isolation", "chroot", "--user", "1000"),
     "userns": ("--isolation", "userns"),
     "userns-user": ("--isolation", "userns", "--user", "1000"),
     "userns-no-network": ("--isolation", "userns", "--network", "none"),
 }
+_PROCESSES = ("processes", "pid", "ppid", "exe_1", "root_1", "status", "dev", "session")
 _OF_THE_HOST = {
-    "host-namespaces": ("processes", "pid", "ppid", "exe_1", "root_1", "status", "dev", "session"),
+    "host-namespaces": _PROCESSES,
+    "chroot": _PROCESSES,
+    "chroot-user": _PROCESSES,
     "privileged": ("paths", "writable", "calls", "calls_32", "calls_x32", "acts", "dev", "keys", "mknod"),
 }
 
