@@ -55,9 +55,10 @@ find_image
 # The container has directories of its own under these names.
 directory=$(pwd -P)
 case $directory in
-/ | /bin | /boot | /dev | /dev/* | /etc | /etc/* | /lib* | /opt | /opt/pyrt* | /proc | /proc/* | /run | /sbin | /sys | /sys/* | \
-    /usr | /usr/bin | /usr/lib* | /usr/local | /usr/local/*bin | /usr/sbin | /usr/share | /var | /var/lib | /var/lib/pyrt*)
-    fail "$directory: start it in a directory of your own" ;;
+/ | /bin | /boot | /dev | /dev/* | /etc | /etc/* | /lib | /lib32 | /lib64 | /libx32 | /opt | /opt/pyrt | /opt/pyrt/* | /proc | /proc/* | \
+    /run | /sbin | /sys | /sys/* | /usr | /usr/bin | /usr/lib | /usr/local | /usr/local/bin | /usr/sbin | /usr/share | \
+    /var | /var/lib | /var/lib/pyrt | /var/lib/pyrt/*) fail "$directory: start it in a directory of your own" ;;
+*:*) fail "$directory: docker and podman take no volume whose name has a colon" ;;
 esac
 
 # With a terminal, both outputs become one: only where none of the three goes elsewhere.
