@@ -99,6 +99,7 @@ FEATURES = (
     Feature(name="SECCOMP_ADDFD_FLAG_SEND", since=("5.14",), without="the fd and the answer in two steps"),
     Feature(name="SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", since=("5.19",), without="a signal has a call asked about again"),
     Feature(name="SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP", since=("6.6",), without="slower answers"),
+    Feature(name="slices of sched_setattr", since=("6.12",), without="on a busy machine answers take longer"),
     Feature(name="landlock_create_ruleset", since=("5.19",), without="files are kept by nothing but the chroot", call=444),
     Feature(name="Landlock's scopes", since=("6.12",), without="the container may signal what root of this place may"),
     Feature(name="faccessat2", since=("5.8",), without="faccessat on /proc/self/fd", call=439),

@@ -44,7 +44,7 @@ def test_versions_decide_where_nothing_can_be_asked(tmp_path: Path) -> None:
         "cgroup v1 devices", "cgroup.kill", "/proc/self/attr/apparmor", "AppArmor's .access file", "cgroup2, mqueue",
         "user namespaces", "overlayfs in a user namespace", "extended attributes of users on tmpfs",
         "SECCOMP_ADDFD_FLAG_SEND", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP",
-        "Landlock's scopes",
+        "Landlock's scopes", "slices of sched_setattr",
     }  # fmt: skip
     (tmp_path / "proc/filesystems").write_text("nodev\tcgroup2\nnodev\tmqueue\n")
     new = {found.feature.name: found.present for found in look((6, 6), str(tmp_path))}
