@@ -9,8 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.places.place import PYTHON, Shelf
@@ -34,6 +35,7 @@ def made_shelf() -> Iterator[Shelf]:
     if os.geteuid() != 0:
         missing("not root")
     need(PYTHON, "tar")
+    _sweep()
     shelf = Shelf(Path(tempfile.mkdtemp(prefix="pyrt-places-", dir=DIRECTORY)))
     try:
         shelf.root.chmod(0o755)
@@ -45,6 +47,14 @@ def made_shelf() -> Iterator[Shelf]:
         yield shelf
     finally:
         shutil.rmtree(shelf.root)
+
+
+def _sweep() -> None:
+    """What runs that were killed have left, a day ago and more."""
+    for left in Path(DIRECTORY).glob("pyrt-places-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > 86400:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def make_software(shelf: Shelf) -> None:

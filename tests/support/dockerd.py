@@ -46,12 +46,14 @@ class Docker:
 def running_dockerd(directory: Path) -> Iterator[Docker]:
     """A daemon for as long as the context lasts. ``directory`` must be new and below few others: a socket's path has to be
     short (unix(7)). Its containers and control groups are removed in the end."""
-    need("dockerd", "docker", "containerd", "runc", "unshare")
+    need("dockerd", "docker", "containerd", "runc", "unshare", "setpriv")
     directory.mkdir()
     docker = Docker(directory)
     parent = f"/pyrt-test-dockerd-{os.getpid()}"
     (directory / "daemon.json").write_text("{}")
     argv = [
+        # It ends with us, however we end.
+        "setpriv", "--pdeathsig=TERM",
         # In a mount namespace of its own: what it mounts goes away with it, and the namespace file that it keeps.
         "unshare", "--mount", "--propagation=private",
         "dockerd", f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid",
