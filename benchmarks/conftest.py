@@ -66,7 +66,7 @@ def busybox(place: Path, environ: dict[str, str]) -> CachedImage:
     images.write_layout(layout, {images.BUSYBOX: images.busybox(), "it": images.busybox()})
     pull = [*pyrt_command(store), "pull", "-q", f"oci:{layout}:{images.BUSYBOX}"]
     subprocess.run(pull, check=True, env=environ, cwd=place, stdout=subprocess.DEVNULL)
-    (layer,) = (store / "layers").iterdir()
+    (layer,) = (path for path in (store / "layers").iterdir() if path.is_dir())  # beside each the digest of its tree
     return CachedImage(store=store, name=images.BUSYBOX, layer=layer, transport=f"oci:{layout}:it")
 
 

@@ -33,7 +33,7 @@ def own_file_system(place: Path) -> Path:
     """The root of a new ext4, whose disk is a file in ``place``; ``place`` itself where the machine cannot do that."""
     disk, root = place / "disk", place / "m"
     with disk.open("wb") as file:
-        file.truncate(shutil.disk_usage(place).free // 2)
+        file.truncate(shutil.disk_usage(place).free * 4 // 5)
     root.mkdir()
     try:
         _run("mkfs.ext4", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1", str(disk))

@@ -15,6 +15,7 @@ FULL, USERNS, CHROOT, NONE = "full", "userns", "chroot", "none"  # the rungs, fr
 DOCTOR = "pyrt doctor says what would change that"
 RUNGS = (FULL, USERNS, CHROOT)
 
+_FIRST = 0xEFFFFFFD  # PROC_USER_INIT_INO, linux/proc_ns.h
 _entered: list[bool] = []
 _FREE = ("", "unconfined", "kernel")  # what attr/current says of a process that no profile confines
 
@@ -56,18 +57,17 @@ class Host:
         status = _read(f"{proc}/self/status")
         if not status:
             raise PrivilegeError(f"{proc}: no procfs is mounted there", hint="mount -t proc proc /proc")
-        uid_map = _read(f"{proc}/self/uid_map").split()
-        fields = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
+        initial, alone = _namespace(proc, _user_namespace(proc))
         return cls(
             uid=os.geteuid(),
             gid=os.getegid(),
-            capabilities=int(fields.get("CapEff", "0"), 16),
+            capabilities=int(_field(status, "CapEff") or "0", 16),
             last_capability=_last_capability(proc),
             entered=bool(_entered),
-            initial=uid_map in ([], ["0", "0", str(2**32 - 1)]) and _is_first(proc),
-            alone=len(uid_map) == 3 and uid_map[2] == "1",
-            sandboxed=fields.get("Seccomp", "0") != "0" or _read(f"{proc}/self/attr/current").strip("\0\n") not in _FREE,
-            no_new_privileges=fields.get("NoNewPrivs") == "1",
+            initial=initial,
+            alone=alone,
+            sandboxed=_field(status, "Seccomp") not in ("", "0") or _label(proc) not in _FREE,
+            no_new_privileges=_field(status, "NoNewPrivs") == "1",
         )
 
     def step(self, name: str) -> int:
@@ -108,13 +108,32 @@ class Host:
             raise PrivilegeError(f"starting a container: {why}", hint=DOCTOR)
 
 
-def _is_first(proc: str) -> bool:
-    """Whether this is the kernel's first user namespace, which has the same number on every machine (PROC_USER_INIT_INO):
-    another one may map all ids too."""
+def _field(status: str, name: str) -> str:
+    """One line of proc_pid_status(5), "" where this kernel has none."""
+    begin = status.find(f"\n{name}:")
+    return status[begin + len(name) + 2 : status.find("\n", begin + 1)].strip() if begin >= 0 else ""
+
+
+def _user_namespace(proc: str) -> int:
+    """Its inode, the kernel's first one's where there are no user namespaces."""
     try:
-        return os.stat(f"{proc}/self/ns/user").st_ino == 0xEFFFFFFD
+        return os.stat(f"{proc}/self/ns/user").st_ino
     except OSError:
-        return True
+        return _FIRST
+
+
+@lru_cache(maxsize=4)
+def _namespace(proc: str, inode: int) -> tuple[bool, bool]:
+    """Whether this user namespace is the kernel's first one, and whether it has a single id. The first has the same number on
+    every machine; another one may map all ids too."""
+    uid_map = _read(f"{proc}/self/uid_map").split()
+    return uid_map in ([], ["0", "0", str(2**32 - 1)]) and inode == _FIRST, len(uid_map) == 3 and uid_map[2] == "1"
+
+
+@lru_cache(maxsize=4)
+def _label(proc: str) -> str:
+    """What a security module says of this process, which it is from its first instruction on."""
+    return _read(f"{proc}/self/attr/current").strip("\0\n")
 
 
 def start_time(pid: int, proc: str = "/proc") -> int:

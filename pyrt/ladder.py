@@ -199,7 +199,8 @@ def _probed(run: str, root: str, inside: bool) -> tuple[tuple[str, int], ...]:
     lock = os.open(locked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _clear(directory)
+        if os.listdir(directory):
+            _clear(directory)
         found = tuple(probe(directory, inside=inside).items())
         _clear(directory)
     finally:

@@ -122,7 +122,7 @@ def unloadable(host: Host, sys: str = "/sys") -> str:
     """Why this process cannot load a profile, "" where it can."""
     if not os.path.exists(f"{sys}/kernel/security/apparmor/.replace"):
         return f"no securityfs is mounted at {sys}/kernel/security"
-    if host.rung != FULL or not host.holds(MAC_ADMIN):
+    if host.uid != 0 or host.rung != FULL or not host.holds(MAC_ADMIN):
         return f"profile {PROFILE} is not loaded, and loading it takes root with CAP_MAC_ADMIN"
     return "" if _parser() else f"profile {PROFILE} is not loaded, and {_PARSER} is not installed"
 
