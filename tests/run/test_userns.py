@@ -180,7 +180,8 @@ def test_where_overlay_takes_no_upper_directory_the_root_is_a_copy(store_root, t
         pyrt run --name kept --isolation userns links sh -c 'echo kept; grep -c upperdir=up, /proc/mounts; rm -r /var'
         pyrt rm kept; find "$store/containers" "$store/tmp" -mindepth 1
     """
-    layout = next(path for path in store_root.parent.iterdir() if path.name.startswith("layout"))
+    indexes = store_root.parent.glob("layout*/index.json")
+    layout = next(path.parent for path in indexes if "library/links:latest" in path.read_text())
     environ = {**os.environ, "PYTHON": sys.executable, "REPOSITORY": str(Path(__file__).parents[2]), "LAYOUT": str(layout)}
     argv = ["unshare", "--mount", "sh", "-ec", script, "sh", str(tmp_path)]
     result = subprocess.run(argv, env=environ, capture_output=True, text=True)
