@@ -42,6 +42,7 @@ from pyrt.runtime.tree import ImageTree
 from pyrt.store import orphans
 from pyrt.store.records import CREATED, EXITED, RUNNING, Held, Record, automatic_name, check_name
 from pyrt.store.store import Store
+from pyrt.store.volumes import Volumes
 from pyrt.values import dataclass, replace
 from pyrt.worker import call
 
@@ -623,9 +624,9 @@ def _volumes(
             if not fill:
                 found.append((target, store.volumes.path(mount.source)))
             elif ids is None or store.volumes.ready(mount.source):
-                found.append((target, _use_volume(store.layout, mount.source, target, layers)))
+                found.append((target, _use_volume(store.volumes, mount.source, target, layers)))
             else:
-                found.append((target, call(ids, _use_volume, store.layout, mount.source, target, layers)))
+                found.append((target, call(ids, _use_volume_there, store.layout, mount.source, target, layers)))
         elif mount.kind == "bind" and not os.path.exists(mount.source):
             if not mount.create_source:
                 raise UsageError(f"bind mount {mount.source}: no such file or directory")
@@ -634,10 +635,15 @@ def _volumes(
     return tuple(found)
 
 
-def _use_volume(layout: StoreLayout, name: str, target: str, layers: tuple[str, ...]) -> str:
+def _use_volume(volumes: Volumes, name: str, target: str, layers: tuple[str, ...]) -> str:
     """A named volume's directory; a new one gets what the layers have at ``target``, with its owners."""
     content = partial(copy_up.copy_up, ImageTree(layers), target) if layers else lambda directory: None
-    return Store.of(layout).volumes.use(name, content)
+    return volumes.use(name, content)
+
+
+def _use_volume_there(layout: StoreLayout, name: str, target: str, layers: tuple[str, ...]) -> str:
+    """The worker's part: the owners may be ids that this process has only there."""
+    return _use_volume(Volumes(layout), name, target, layers)
 
 
 def _make_source(path: str) -> None:

@@ -30,6 +30,7 @@ from pyrt.request import TRANSPORTS
 from pyrt.store.progress import PullEvent
 from pyrt.store.store import Store
 from pyrt.values import replace
+from pyrt.worker import call, can_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +75,9 @@ def pull(
             return found
         if policy == "never":
             raise ImageNotFound(f"image {text}: not in the store, and may not be pulled", hint=f"pyrt pull {text}")
-    from pyrt.worker import call, can_call
-
     ids = store_ids(store.layout.run, store.layout.root)
     if ids is None or (ids.is_single and not can_call()):
         return _pulled(text, store, wanted, environ, progress)
-
     there: Image = call(ids, _pull_there, text, store.layout, wanted, dict(environ), events=progress or _ignored)
     return there
 

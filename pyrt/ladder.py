@@ -44,11 +44,11 @@ def here(run: str, isolation: str = "", *, root: str = "") -> Host:
 
     Raises PrivilegeError where the rung that is asked for is not to be had.
     """
-    where = (run, root or run)
-    host = _found(Host.probe(), where)
+    facts, where = Host.probe(), (run, root or run)
+    host = _found(facts, where)
     if not isolation or host.rung == isolation:
         return host
-    lower = _lower(host, where, isolation)
+    lower = _lower(facts, host, where, isolation)
     if lower is None:
         why = dict(host.refused).get(isolation, f"this place has {host.rung}")
         raise PrivilegeError(f"isolation {isolation}: {why}", hint=DOCTOR)
@@ -100,13 +100,13 @@ def _unprivileged(host: Host, answer: Answer) -> Host:
     return replace(host, rung=NONE, steps=steps, refused=(*refused, no_chroot))
 
 
-def _lower(host: Host, where: tuple[str, str], isolation: str) -> Host | None:
-    """The place on a rung below its best one."""
+def _lower(facts: Host, host: Host, where: tuple[str, str], isolation: str) -> Host | None:
+    """The place of ``host`` on a rung below its best one."""
     if host.rung == FULL and isolation == USERNS:
-        lower = _unprivileged(Host.probe(), _answer(Host.probe(), where))
+        lower = _unprivileged(facts, _answer(facts, where))
         return lower if lower.rung == USERNS else None
     if host.rung in (FULL, USERNS) and isolation == CHROOT and host.uid == 0:
-        return replace(Host.probe(), rung=CHROOT, refused=host.refused)
+        return replace(facts, rung=CHROOT, refused=host.refused)
     return None
 
 

@@ -27,6 +27,7 @@ from pyrt.store.reunpack import unpacked_again
 from pyrt.store.store import Store
 from pyrt.store.sweep import sweep
 from pyrt.values import dataclass, replace
+from pyrt.worker import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ def check(
     ids = store_ids(store.layout.run, store.layout.root)
     if ids is None:
         return _checked(store, repair, environ, told)
-    from pyrt.worker import call
-
     report: Report = call(ids, _check_there, store.layout, repair, dict(environ), events=lambda event: told(*event))
     return report
 

@@ -43,13 +43,13 @@ def call(ids: Ids, function: Callable[..., Any], *arguments: Any, events: Callab
     finally:
         os.close(fd)
     with begun as process:
-        stdin, stdout = _both(process)
+        assert process.stdin is not None and process.stdout is not None
         try:
             with suppress(BrokenPipeError):  # what it answers says why
-                pickle.dump(order, stdin)
+                process.stdin.write(order)
             with suppress(BrokenPipeError):
-                stdin.close()
-            return _answer(process, stdout, events)
+                process.stdin.close()
+            return _answer(process, process.stdout, events)
         except KeyboardInterrupt:
             _interrupted(process)
             raise
@@ -62,10 +62,6 @@ def can_call() -> bool:
     """Whether there is an interpreter that a worker can execute: not in a program that has Python inside, or where only root
     may read it."""
     return os.access(sys.executable or "", os.X_OK)
-
-
-def _both(process: Any) -> tuple[IO[bytes], IO[bytes]]:
-    return process.stdin, process.stdout
 
 
 def _answer(process: Any, stdout: IO[bytes], events: Callable[[Any], None] | None) -> Any:
@@ -115,7 +111,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints is not an answer
     Host.enter()
-    function, arguments, with_events = pickle.loads(pickle.load(sys.stdin.buffer))
+    function, arguments, with_events = pickle.load(sys.stdin.buffer)
 
     def say(kind: str, value: Any) -> None:
         pickle.dump((kind, value), answers)

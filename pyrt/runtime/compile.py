@@ -202,12 +202,12 @@ def _directory(path: str) -> Op:
     return Op("mkdir", target=path, mode=0o755, uid=OWNER_STAYS, gid=OWNER_STAYS)
 
 
-@lru_cache(maxsize=256)
 def _hostname(spec: Spec, place: Placement) -> Op:
     """Filters that let an ordinary user have namespaces may refuse the name of one (podman's own does)."""
     return Op("hostname", data=spec.hostname, flags=("optional",) if place.any_name else ())
 
 
+@lru_cache(maxsize=256)
 def _filesystem(mount: SpecMount) -> Op:
     flags, data = split_options(mount.options)
     real = ("real_directory",) if mount.destination in _REAL else ()

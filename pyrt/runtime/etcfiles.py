@@ -12,6 +12,7 @@ from pyrt.errors import UsageError
 APT_CONFIG = "/run/pyrt/apt.conf"
 APT_AS_ROOT = 'APT::Sandbox::User "root";\n'
 
+
 def hostname(name: str) -> str:
     """/etc/hostname."""
     return f"{name}\n"
