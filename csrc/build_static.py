@@ -20,10 +20,10 @@ SOURCES = os.path.dirname(os.path.abspath(__file__))
 # program -> the C files it is made of
 PROGRAMS = {
     "stage2": ["stage2.c"],
-    "pyrt-userns": ["userns.c"],
+    "pyrt-userns": ["userns.c", "freestanding_text.c"],
     "pyrt-keeper": [
         *("keeper.c", "keeper_calls.c", "keeper_open.c", "keeper_path.c", "keeper_mirror.c", "keeper_asker.c"),
-        *("keeper_landlock.c", "keeper_kill.c", "keeper_text.c"),
+        *("keeper_landlock.c", "keeper_kill.c", "keeper_fd.c", "freestanding_text.c"),
     ],
 }
 

@@ -59,19 +59,8 @@ static int open_master(struct pyrt_walk *walk, const struct pyrt_step *op) {
     return pyrt_take(&master);
 }
 
-int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op) {
-    pyrt_fd master = open_master(walk, op);
-    if (master < 0)
-        return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "/dev/pts/ptmx");
-    pyrt_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0 || fchown(slave, op->uid, (gid_t)-1) < 0)
-        return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "pty");
-    if (op->flags & PYRT_HOST_TERMINAL) {
-        if (send_fd(walk->console, master) < 0)
-            return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "SCM_RIGHTS");
-        walk->terminal = pyrt_take(&slave);
-        return 0;
-    }
+/* /dev/console of the container is the slave: bound on a file that is made here, in whatever /dev there is. */
+static int bind_console(struct pyrt_walk *walk, const struct pyrt_step *op, int slave) {
     const char *name;
     pyrt_fd dev = pyrt_open_parent(walk, "/dev/console", &name);
     pyrt_fd made = dev < 0 ? -1 : openat(dev, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_CLOEXEC, 0620);
@@ -82,7 +71,17 @@ int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op) {
     bind.target = "/dev/console";
     bind.flags = PYRT_NOSUID | PYRT_NOEXEC;
     bind.mount_flags = 0;
-    if (pyrt_bind_fd(walk, &bind, slave, console, PYRT_AT_CONSOLE) < 0)
+    return pyrt_bind_fd(walk, &bind, slave, console, PYRT_AT_CONSOLE);
+}
+
+int pyrt_open_console(struct pyrt_walk *walk, const struct pyrt_step *op) {
+    pyrt_fd master = open_master(walk, op);
+    if (master < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "/dev/pts/ptmx");
+    pyrt_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0 || fchown(slave, op->uid, (gid_t)-1) < 0)
+        return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "pty");
+    if (!(op->flags & PYRT_HOST_TERMINAL) && bind_console(walk, op, slave) < 0)
         return -1;
     if (send_fd(walk->console, master) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_CONSOLE, "SCM_RIGHTS");

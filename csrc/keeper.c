@@ -33,9 +33,9 @@
 #include "freestanding.h"
 #include "keeper.h"
 #include "launch.h"
+#include "not_started.h"
 #include "payload.h"
 
-#define EXIT_NOT_STARTED 126
 #define EXIT_KILLED 137
 #define ALL_SIGNALS (~(uint64_t)0)
 #define UNIX 1
@@ -49,18 +49,6 @@ struct keeper keeper;
 
 static char texts[1 << 18];
 static size_t used;
-
-__attribute__((noreturn)) static void fail(int step, long result, const char *subject) {
-    struct pyrt_error error;
-    memset(&error, 0, sizeof error);
-    error.err = (int32_t)-result;
-    error.step = step;
-    error.index = -1;
-    for (size_t i = 0; subject[i] && i + 1 < sizeof error.subject; i++)
-        error.subject[i] = subject[i];
-    call3(__NR_write, PYRT_STATUS_FD, (long)&error, sizeof error);
-    leave(EXIT_NOT_STARTED);
-}
 
 static const struct pyrt_keeper_table *read_table(void) {
     long size = call3(__NR_lseek, PYRT_KEEPER_TABLE_FD, 0, 2);

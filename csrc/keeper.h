@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "freestanding_calls.h"
+#include "freestanding_text.h"
 #include "keeper_table.h"
 
 #define PATH_SIZE 4096 /* PATH_MAX */
@@ -61,14 +62,7 @@ struct asker {
     uint32_t groups[256];
 };
 
-/* keeper_text.c */
-size_t text_size(const char *text);
-int text_same(const char *one, const char *other);
-/* text begins with the size bytes of prefix, and after them it ends or a slash comes. */
-int text_below(const char *text, const char *prefix, size_t size);
-char *text_add(char *end, const char *text);
-char *text_add_number(char *end, unsigned long number);
-unsigned long text_number(const char **text, unsigned base);
+/* keeper_fd.c */
 /* "/proc/self/fd/N" and what comes after it. */
 void text_fd_path(char *path, int fd, const char *rest);
 /* The path of an open file, as it is now: readlink of /proc/self/fd/N. Its length, or a negative errno. */

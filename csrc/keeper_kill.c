@@ -4,17 +4,10 @@
 #include <linux/time_types.h>
 #include <linux/wait.h>
 
+#include "directory_record.h"
 #include "keeper.h"
 
 #define PATIENT_ROUNDS 2
-
-struct entry { /* getdents64(2) */
-    uint64_t inode;
-    int64_t offset;
-    unsigned short size;
-    unsigned char type;
-    char name[];
-};
 
 static void kill_process(int pid) {
     call2(__NR_kill, pid, SIGKILL);
@@ -41,8 +34,10 @@ static void kill_all(void) {
     static char entries[32768] __attribute__((aligned(8)));
     long list = call4(__NR_openat, keeper.proc, (long)".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), size;
     while (list >= 0 && (size = call3(__NR_getdents64, list, (long)entries, sizeof entries)) > 0)
-        for (long at = 0; at < size; at += ((struct entry *)(void *)(entries + at))->size) {
-            const char *name = ((struct entry *)(void *)(entries + at))->name;
+        for (long at = 0; at < size;) {
+            const struct pyrt_directory_record *record = (const void *)(entries + at);
+            const char *name = record->name;
+            at += record->size;
             if (*name < '0' || *name > '9')
                 continue;
             int pid = (int)text_number(&name, 10);

@@ -58,12 +58,11 @@ int pyrt_make_place(struct pyrt_walk *walk, const struct pyrt_step *op) {
 
 int pyrt_write_file(struct pyrt_walk *walk, const struct pyrt_step *op) {
     const char *name;
-    size_t size = strlen(op->data);
     pyrt_fd parent = pyrt_open_parent(walk, op->target, &name);
     if (parent < 0 || (unlinkat(parent, name, 0) < 0 && errno != ENOENT))
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     pyrt_fd file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, op->mode);
-    if (file < 0 || write(file, op->data, size) != (ssize_t)size)
+    if (file < 0 || pyrt_write_text(file, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
 }

@@ -41,26 +41,14 @@
 #include "freestanding.h"
 #include "keeper_table.h"
 #include "launch.h"
+#include "not_started.h"
 #include "payload.h"
 
-#define EXIT_NOT_STARTED 126
 #define KEYCTL_JOIN_SESSION_KEYRING 1
 #define SECCOMP_SET_MODE_FILTER 1
 #define NEW_LISTENER 8u   /* SECCOMP_FILTER_FLAG_NEW_LISTENER, Linux 5.0 */
 #define WAIT_KILLABLE 32u /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19: a signal does not take an answer away */
 #define ALL_SIGNALS (~(uint64_t)0)
-
-__attribute__((noreturn)) static void fail(int step, long result, const char *subject) {
-    struct pyrt_error error;
-    memset(&error, 0, sizeof error);
-    error.err = (int32_t)-result;
-    error.step = step;
-    error.index = -1;
-    for (size_t i = 0; subject && subject[i] && i + 1 < sizeof error.subject; i++)
-        error.subject[i] = subject[i];
-    call3(__NR_write, PYRT_STATUS_FD, (long)&error, sizeof error);
-    leave(EXIT_NOT_STARTED);
-}
 
 static long prctl(long option, long value) {
     return call5(__NR_prctl, option, value, 0, 0, 0);

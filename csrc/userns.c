@@ -22,33 +22,9 @@
 #include <stdint.h>
 
 #include "freestanding.h"
+#include "freestanding_text.h"
 
 #define MAP_SIZE 64
-
-static int same(const char *one, const char *other) {
-    while (*one && *one == *other) {
-        one++;
-        other++;
-    }
-    return *one == *other;
-}
-
-static char *append(char *end, const char *text) {
-    while (*text)
-        *end++ = *text++;
-    return end;
-}
-
-static char *append_number(char *end, unsigned long number) {
-    char digits[24];
-    int count = 0;
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (count > 0)
-        *end++ = digits[--count];
-    return end;
-}
 
 static long parse_number(const char *text) {
     long number = 0;
@@ -60,7 +36,7 @@ static long parse_number(const char *text) {
 /* A line, and whether the step worked. */
 static int report(const char *step, long result) {
     char line[96];
-    char *end = append_number(append(append(line, step), " "), result < 0 ? (unsigned long)-result : 0);
+    char *end = text_add_number(text_add(text_add(line, step), " "), result < 0 ? (unsigned long)-result : 0);
     *end++ = '\n';
     call3(__NR_write, 1, (long)line, end - line);
     return result >= 0;
@@ -77,7 +53,7 @@ static long write_file(const char *path, const char *text, long size) {
 
 static long write_map(const char *path, unsigned long inside, unsigned long outside) {
     char map[MAP_SIZE];
-    char *end = append(append_number(append(append_number(map, inside), " "), outside), " 1\n");
+    char *end = text_add(text_add_number(text_add(text_add_number(map, inside), " "), outside), " 1\n");
     return write_file(path, map, end - map);
 }
 
@@ -167,7 +143,7 @@ static int probe(char **arguments) {
     if (!arguments[0])
         return 0;
     report("chroot", call1(__NR_chroot, (long)"/"));
-    int inside = arguments[1] && same(arguments[1], "inside");
+    int inside = arguments[1] && text_same(arguments[1], "inside");
     if (!inside && (!report("unshare", call1(__NR_unshare, CLONE_NEWUSER)) || !report("map", map_single(0, uid, 0, gid))))
         return 1;
     long others = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -191,11 +167,11 @@ static void program(long *stack) {
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + *stack + 1;
     int understood = 0;
-    if (*stack >= 2 && same(arguments[1], "hold"))
+    if (*stack >= 2 && text_same(arguments[1], "hold"))
         understood = hold(arguments + 2);
-    else if (*stack >= 2 && same(arguments[1], "enter"))
+    else if (*stack >= 2 && text_same(arguments[1], "enter"))
         understood = enter(arguments + 2, environment);
-    else if (*stack >= 2 && same(arguments[1], "probe"))
+    else if (*stack >= 2 && text_same(arguments[1], "probe"))
         understood = probe(arguments + 2);
     leave(understood ? 0 : 1);
 }

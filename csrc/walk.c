@@ -41,7 +41,7 @@ static int make_scratch_directory(struct pyrt_walk *walk, const struct pyrt_step
 }
 
 /* The whole text in one write, or -1 and errno. */
-static int write_text(int fd, const char *text) {
+int pyrt_write_text(int fd, const char *text) {
     size_t size = strlen(text);
     ssize_t written = write(fd, text, size);
     if (written >= 0 && (size_t)written < size)
@@ -51,7 +51,7 @@ static int write_text(int fd, const char *text) {
 
 static int make_scratch_file(struct pyrt_walk *walk, const struct pyrt_step *op) {
     pyrt_fd file = open(op->target, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, op->mode);
-    if (file < 0 || write_text(file, op->data) < 0)
+    if (file < 0 || pyrt_write_text(file, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SCRATCH, op->target);
     return 0;
 }
@@ -62,7 +62,7 @@ static int make_scratch_link(struct pyrt_walk *walk, const struct pyrt_step *op)
 
 int pyrt_join_cgroup(int directory, const char *file) {
     pyrt_fd members = openat(directory, file, O_WRONLY | O_CLOEXEC);
-    return members < 0 ? -1 : write_text(members, "0");
+    return members < 0 ? -1 : pyrt_write_text(members, "0");
 }
 
 static int join_cgroup(struct pyrt_walk *walk, const struct pyrt_step *op) {
@@ -114,7 +114,7 @@ static int write_sysctl(struct pyrt_walk *walk, const struct pyrt_step *op) {
     if (sysctl < 0 || fstatfs(sysctl, &fs) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     errno = ENXIO;
-    if (fs.f_type != PYRT_PROC_MAGIC || write_text(sysctl, op->data) < 0)
+    if (fs.f_type != PYRT_PROC_MAGIC || pyrt_write_text(sysctl, op->data) < 0)
         return pyrt_walk_fail(walk, PYRT_AT_SYSCTL, op->target);
     return 0;
 }

@@ -39,6 +39,9 @@ struct pyrt_place pyrt_place_of(const struct pyrt_walk *walk, const char *path);
 /* Records a failure of the operation at hand, with errno, and returns -1. */
 int pyrt_walk_fail(struct pyrt_walk *walk, int step, const char *subject);
 
+/* Writes all of a text: 0, or -1 and errno, ENOSPC where not all of it was taken. */
+int pyrt_write_text(int fd, const char *text);
+
 /* Moves the calling process into a cgroup, by a file of it below the directory fd: cgroup.procs, or tasks of v1. The
  * latter never waits for an RCU grace period (7 ms), and is the same for a process with one thread. Returns 0, or -1 and errno. */
 int pyrt_join_cgroup(int directory, const char *file);

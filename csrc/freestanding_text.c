@@ -1,4 +1,4 @@
-#include "keeper.h"
+#include "freestanding_text.h"
 
 size_t text_size(const char *text) {
     size_t size = 0;
@@ -54,18 +54,4 @@ unsigned long text_number(const char **text, unsigned base) {
     for (; digit(**text) < (int)base; ++*text)
         number = number * base + (unsigned long)digit(**text);
     return number;
-}
-
-void text_fd_path(char *path, int fd, const char *rest) {
-    text_add(text_add_number(text_add(path, "/proc/self/fd/"), (unsigned long)fd), rest);
-}
-
-long fd_path(int fd, char *path, size_t size) {
-    char name[48];
-    text_fd_path(name, fd, "");
-    long length = call4(__NR_readlinkat, AT_FDCWD, (long)name, (long)path, (long)size - 1);
-    if (length >= (long)size - 1)
-        return -ENAMETOOLONG;
-    path[length < 0 ? 0 : length] = 0;
-    return length;
 }
